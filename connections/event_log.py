@@ -1,0 +1,296 @@
+"""Kafka through aiokafka: append with acknowledgement, read a range without a group, create the topics."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+
+from schemas import events
+from schemas.errors import LogMismatch, LogUnavailable
+from schemas.settings import Settings
+from schemas.topics import PLAYS, TOPICS, Topic
+
+_TOPIC_EXISTS = 36
+_READ_MAX_RECORDS = 5_000
+_MAX_REQUEST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record as it stands in a partition."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+def topic_name(settings: Settings, topic: Topic) -> str:
+    """Return the name of ``topic`` on the broker."""
+    return settings.topic_prefix + topic.name
+
+
+class LogWriter:
+    """An idempotent producer that returns only what the broker has acknowledged.
+
+    Parameters
+    ----------
+    settings : where the log is
+    timeout_s : seconds until an unacknowledged record raises ``LogUnavailable``
+    """
+
+    def __init__(self, settings: Settings, *, timeout_s: float = 30.0) -> None:
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._producer: AIOKafkaProducer | None = None
+
+    async def __aenter__(self) -> Self:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka_address,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_request_size=_MAX_REQUEST_BYTES,
+            request_timeout_ms=int(self._timeout_s * 1000),
+        )
+        try:
+            await producer.start()
+        except KafkaError as error:
+            await producer.stop()
+            raise LogUnavailable(
+                f"Kafka does not answer at {self._settings.kafka_address}: {error}"
+            ) from error
+        self._producer = producer
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._producer is not None:
+            try:
+                await asyncio.wait_for(self._producer.stop(), self._timeout_s)
+            except TimeoutError:
+                pass  # the broker is away: what was not acknowledged was never answered by 202
+
+    async def append(
+        self,
+        topic: Topic,
+        records: Sequence[tuple[bytes | None, bytes | None]],
+        *,
+        partition: int | None = None,
+    ) -> list[int]:
+        """Append ``(key, value)`` records, in order; return their offsets once all are acknowledged.
+
+        Raises
+        ------
+        LogUnavailable
+            Not all were acknowledged in time. Some may stand in the log: repeat them all, the
+            session windows make the effect single.
+        """
+        assert self._producer is not None, "use LogWriter as an async context manager"
+        name = topic_name(self._settings, topic)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                futures = [
+                    await self._producer.send(name, key=key, value=value, partition=partition)
+                    for key, value in records
+                ]
+                return [(await future).offset for future in futures]
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable(
+                f"Kafka did not acknowledge {len(records)} record(s) of {name} "
+                f"within {self._timeout_s:g} s: {error!r}"
+            ) from error
+
+    async def append_event(self, user_id: str, event: events.UserEvent) -> int:
+        """Append one user event; return its offset."""
+        [offset] = await self.append(PLAYS, [(user_id.encode(), events.encode(event))])
+        return offset
+
+    async def append_control(self, event: events.ControlRecord) -> dict[int, int]:
+        """Append a control record to every partition; return its offset in each."""
+        value = events.encode(event)
+        return {
+            partition: (await self.append(PLAYS, [(None, value)], partition=partition))[0]
+            for partition in range(PLAYS.partitions)
+        }
+
+
+class LogReader:
+    """A consumer without a group that reads ranges of one topic."""
+
+    def __init__(self, settings: Settings, topic: Topic = PLAYS) -> None:
+        self._settings = settings
+        self._name = topic_name(settings, topic)
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def __aenter__(self) -> Self:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_address,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=4_194_304,
+            check_crcs=True,
+        )
+        try:
+            await consumer.start()
+        except KafkaError as error:
+            await consumer.stop()
+            raise LogUnavailable(
+                f"Kafka does not answer at {self._settings.kafka_address}: {error}"
+            ) from error
+        self._consumer = consumer
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def read(
+        self, partition: int, start: int, end: int, *, timeout_s: float = 30.0
+    ) -> AsyncIterator[list[LogRecord]]:
+        """Yield the records ``[start, end)`` of a partition, in order, in lists.
+
+        Raises
+        ------
+        LogUnavailable
+            No record came for ``timeout_s`` although the range is not read.
+        """
+        consumer = self._require()
+        where = TopicPartition(self._name, partition)
+        consumer.assign([where])
+        consumer.seek(where, start)
+        position = start
+        while position < end:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    found = await consumer.getone(where)
+                    rest = (await consumer.getmany(where, max_records=_READ_MAX_RECORDS)).get(where, [])
+            except (KafkaError, TimeoutError) as error:
+                raise LogUnavailable(
+                    f"reading {self._name}/{partition} at offset {position}: {error!r}"
+                ) from error
+            records = [
+                LogRecord(r.offset, r.key, r.value) for r in (found, *rest) if r.offset < end
+            ]
+            if records:
+                yield records
+            position = (rest[-1] if rest else found).offset + 1
+
+    async def end_offsets(self) -> dict[int, int]:
+        """Return the end offset of each partition (the offset that the next record gets)."""
+        consumer = self._require()
+        partitions = await self._partitions()
+        try:
+            found: Mapping[TopicPartition, int] = await consumer.end_offsets(
+                [TopicPartition(self._name, p) for p in partitions]
+            )
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable(f"end offsets of {self._name}: {error!r}") from error
+        return {where.partition: offset for where, offset in sorted(found.items())}
+
+    async def generation(self) -> str:
+        """Return the generation that the first record of every partition names.
+
+        Raises
+        ------
+        LogMismatch
+            The topic is missing, was made with another number of partitions or not by Segue, or
+            its partitions name different generations.
+        """
+        partitions = await self._partitions()
+        if len(partitions) != PLAYS.partitions:
+            raise LogMismatch(
+                f"topic {self._name} has {len(partitions)} partitions, not {PLAYS.partitions}: "
+                "copy the log into a topic made by `segue topics`"
+            )
+        found = {await self._first(partition) for partition in partitions}
+        if len(found) != 1:
+            raise LogMismatch(f"the partitions of {self._name} name different logs: {sorted(found)}")
+        return found.pop()
+
+    async def _first(self, partition: int) -> str:
+        async for records in self.read(partition, 0, 1, timeout_s=10.0):
+            event = events.decode(records[0].value)
+            if records[0].offset == 0 and isinstance(event, events.Generation):
+                return event.generation
+        raise LogMismatch(
+            f"partition {partition} of {self._name} does not begin with the name of its log: "
+            "it was not made by `segue topics`, or its beginning was deleted"
+        )
+
+    async def _partitions(self) -> list[int]:
+        consumer = self._require()
+        try:
+            await consumer._client.force_metadata_update()
+            await consumer.topics()
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable(f"metadata of {self._name}: {error!r}") from error
+        return sorted(consumer.partitions_for_topic(self._name) or ())
+
+    def _require(self) -> AIOKafkaConsumer:
+        assert self._consumer is not None, "use LogReader as an async context manager"
+        return self._consumer
+
+
+async def ensure_topics(settings: Settings) -> str:
+    """Create the topics that are missing and name a new log; return the log's generation.
+
+    Idempotent, also after being killed half way: a partition that is still empty gets its name.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_address)
+    try:
+        await admin.start()
+        response = await admin.create_topics([_new_topic(settings, topic) for topic in TOPICS])
+        for name, code, *message in response.topic_errors:
+            if code not in (0, _TOPIC_EXISTS):
+                raise LogUnavailable(f"topic {name} could not be created: error {code} {message}")
+    except KafkaError as error:
+        raise LogUnavailable(f"Kafka at {settings.kafka_address}: {error}") from error
+    finally:
+        await admin.close()
+    async with LogReader(settings) as reader:
+        ends = await reader.end_offsets()
+        if any(end == 0 for end in ends.values()):
+            await _name_log(settings, reader, ends)
+        return await reader.generation()
+
+
+def _new_topic(settings: Settings, topic: Topic) -> NewTopic:
+    return NewTopic(
+        name=topic_name(settings, topic),
+        num_partitions=topic.partitions,
+        replication_factor=settings.kafka_replication,
+        topic_configs=topic.config,
+    )
+
+
+async def _name_log(settings: Settings, reader: LogReader, ends: Mapping[int, int]) -> None:
+    named = [partition for partition, end in ends.items() if end > 0]
+    generation = await reader._first(named[0]) if named else uuid.uuid4().hex
+    record = events.encode(
+        events.Generation(
+            generation=generation,
+            partitions=PLAYS.partitions,
+            server_time_ms=time.time_ns() // 1_000_000,
+        )
+    )
+    async with LogWriter(settings) as writer:
+        for partition, end in ends.items():
+            if end == 0:
+                await writer.append(PLAYS, [(None, record)], partition=partition)

@@ -1,0 +1,12 @@
+"""The mathematics, in NumPy only: no I/O, clock or client.
+
+``history``      the one fold: ``apply(history, event) -> history``, and its bytes
+``windows``      effect once: a window of sequence numbers per session
+``partition``    the fold of one partition of the log, record by record
+``strength``     strength, confidence and decay of an interaction
+``model``        item factors as they are served
+``foldin``       one user's factors against fixed item factors, with Spark's objective
+``ranking``      candidates -> list, with artist cap, hidden tracks and the discovery share
+``explanation``  the share of a score that each past interaction contributes
+``metrics``      NDCG, recall and their kin
+"""

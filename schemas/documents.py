@@ -1,0 +1,235 @@
+"""Every MongoDB collection: its fields and indexes. The one place where they stand.
+
+Documents are plain dictionaries of these shapes; ``_id`` is always chosen by Segue, so that every write
+can be repeated.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One collection; ``indexes`` are lists of ``(field, direction)`` with options."""
+
+    name: str
+    indexes: tuple[tuple[tuple[tuple[str, Any], ...], dict[str, Any]], ...] = field(default=())
+
+
+class Account(TypedDict):
+    """``accounts``: the only place where a name meets a user id."""
+
+    _id: str  # user id, 32 hexadecimal digits
+    username: str
+    username_folded: str  # unique, case folded
+    password_hash: str  # argon2id
+    created_ms: int
+    session_epoch: int  # raised to end all sessions
+
+
+class Token(TypedDict):
+    """``tokens``: bearer tokens by their SHA-256; the token itself is not stored."""
+
+    _id: str
+    user_id: str
+    created_ms: int
+
+
+class Audio(TypedDict):
+    """Where a track's sound lies."""
+
+    path: str  # relative to the data folder, or absolute for files that stay where they are
+    mime: str
+    bytes: int
+
+
+class Track(TypedDict):
+    """``tracks``: the catalogue. ``_id`` is the track id (1 to 2^53 - 1)."""
+
+    _id: int
+    title: str
+    artist: str
+    artist_id: int
+    album: str | None
+    genres: list[str]
+    track_ms: int | None
+    licence: str | None
+    licence_url: str | None
+    source: str  # "demo", "fma", "hetrec", ...
+    source_key: str
+    source_url: str | None
+    audio: Audio | None  # None: no sound, no play button
+    peaks: NotRequired[list[int]]  # about 200 values 0..255
+
+
+class Features(TypedDict):
+    """``features``: audio features. ``_id`` is the track id."""
+
+    _id: int
+    version: str  # definition of the vector
+    names: NotRequired[list[str]]
+    raw: list[float]  # as extracted
+    scaled: list[float]  # standardised by the scaler
+    scaler_id: str
+
+
+class Scaler(TypedDict):
+    """``scalers``: fitted standardisation. ``_id`` is its hash."""
+
+    _id: str
+    version: str
+    count: int
+    mean: list[float]
+    scale: list[float]
+
+
+class CatalogueState(TypedDict):
+    """``catalogue``: one document, ``_id`` = "catalogue"; ``version`` changes with every change of tracks."""
+
+    _id: str
+    version: str
+    tracks: int
+    source: str
+    updated_ms: int
+
+
+class RejectedTrack(TypedDict):
+    """``rejected_tracks``: ``_id`` = source:key, with the reason."""
+
+    _id: str
+    reason: str
+    updated_ms: int
+
+
+class ModelDocument(TypedDict):
+    """``models``: one published (or refused) model. ``_id`` is the model id, a SHA-256."""
+
+    _id: str
+    seq: int
+    training_id: str
+    snapshot_id: str
+    generation: str
+    rank: int
+    reg_param: float
+    alpha: float
+    max_iter: int
+    items: int
+    chunks: dict[str, list[str]]  # array name -> SHA-256 of each chunk, in order
+    shapes: dict[str, list[int]]
+    dtypes: dict[str, str]
+    metrics: dict[str, Any]
+    state: str  # "published" or "refused"
+    reason: str | None
+    created_ms: int
+
+
+class ModelChunk(TypedDict):
+    """``model_chunks``: ``_id`` = model id:array:number, binary, at most 4 MiB."""
+
+    _id: str
+    model_id: str
+    data: bytes
+
+
+class Pointer(TypedDict):
+    """``pointers``: ``_id`` = "model"; moves only to a greater ``seq``."""
+
+    _id: str
+    seq: int
+    model_id: str
+    updated_ms: int
+
+
+class ArchivedEvent(TypedDict):
+    """``archive``: each applied event. ``_id`` = generation/partition/offset."""
+
+    _id: str
+    user_id: str
+    partition: int
+    offset: int
+    type: str
+    track_id: int | None
+    server_time_ms: int
+    listen: bool
+    event: bytes  # the record's value
+
+
+class ArchivePosition(TypedDict):
+    """``archive_positions``: ``_id`` = generation/partition; the archive is complete below ``offset``."""
+
+    _id: str
+    offset: int
+
+
+class Charts(TypedDict):
+    """``charts``: most listened tracks. ``_id`` is the charts id (hash of the items)."""
+
+    _id: str
+    items: list[dict[str, Any]]  # {"track_id", "count"}, most listened first
+    created_ms: int
+
+
+class Lease(TypedDict):
+    """``leases``: ``_id`` = what is leased."""
+
+    _id: str
+    holder: str
+    until_ms: int
+
+
+class ListDocument(TypedDict):
+    """``lists``: the newest list of each user, written for the first paint. ``_id`` is the user id."""
+
+    _id: str
+    generation: str
+    partition: int
+    offset: int
+    value: bytes  # schemas.recommendations.Recommendations as JSON
+
+
+class Job(TypedDict):
+    """``jobs``: progress of trainings and imports."""
+
+    _id: str
+    kind: str
+    state: str  # "running", "done", "refused", "failed"
+    step: str
+    done: int
+    total: int
+    message: str
+    updated_ms: int
+
+
+_UNIQUE = {"unique": True}
+ACCOUNTS = Collection("accounts", (((("username_folded", 1),), _UNIQUE),))
+TOKENS = Collection("tokens", (((("user_id", 1),), {}),))
+TRACKS = Collection(
+    "tracks",
+    (
+        ((("title", "text"), ("artist", "text")), {"default_language": "none"}),
+        ((("artist_id", 1),), {}),
+    ),
+)
+FEATURES = Collection("features")
+SCALERS = Collection("scalers")
+CATALOGUE = Collection("catalogue")
+REJECTED_TRACKS = Collection("rejected_tracks")
+MODELS = Collection("models", (((("seq", -1),), {}),))
+MODEL_CHUNKS = Collection("model_chunks", (((("model_id", 1),), {}),))
+POINTERS = Collection("pointers")
+ARCHIVE = Collection(
+    "archive",
+    (
+        ((("user_id", 1), ("server_time_ms", -1)), {}),
+        ((("server_time_ms", 1), ("listen", 1)), {}),
+    ),
+)
+ARCHIVE_POSITIONS = Collection("archive_positions")
+CHARTS = Collection("charts", (((("created_ms", -1),), {}),))
+LEASES = Collection("leases")
+LISTS = Collection("lists")
+JOBS = Collection("jobs", (((("updated_ms", -1),), {}),))
+COLLECTIONS = (
+    ACCOUNTS, TOKENS, TRACKS, FEATURES, SCALERS, CATALOGUE, REJECTED_TRACKS, MODELS, MODEL_CHUNKS,
+    POINTERS, ARCHIVE, ARCHIVE_POSITIONS, CHARTS, LEASES, LISTS, JOBS,
+)  # fmt: skip

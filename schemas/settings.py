@@ -1,0 +1,96 @@
+"""Every ``SEGUE_`` variable, once: name, unit, default. ``docs/settings.md`` is made from this file."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Configuration of every program, read from the environment (prefix ``SEGUE_``)."""
+
+    model_config = SettingsConfigDict(env_prefix="SEGUE_", frozen=True)
+
+    # one world
+    data_dir: Path = Field(Path("data"), description="folder of one world: catalogue, log, models")
+    # web
+    web_host: str = Field("127.0.0.1", description="address on which the web port listens")
+    web_port: Port = Field(8080, description="port of the web player and the API")
+    web_metrics_port: Port = Field(18090, description="loopback port of the web metrics")
+    secret_key: str | None = Field(
+        None, description="key that signs sessions; by default made once and kept in the data folder"
+    )
+    secure_cookies: bool = Field(False, description="send cookies over HTTPS only (set it behind TLS)")
+    streams_per_user: int = Field(4, ge=1, description="live streams one user may hold open")
+    intake_timeout_s: Seconds = Field(
+        4.0, description="seconds until an event that the log does not acknowledge is answered by 503"
+    )
+    # the log
+    kafka_port: Port = Field(19092, description="port of the embedded Kafka broker")
+    kafka_controller_port: Port = Field(19093, description="port of the embedded Kafka controller")
+    kafka_bootstrap_servers: str | None = Field(
+        None, description="address of an external Kafka; by default the embedded broker"
+    )
+    kafka_replication: int = Field(1, ge=1, description="replication factor of topics that are created")
+    topic_prefix: str = Field("", description="put before every topic and group name")
+    # documents
+    mongodb_port: Port = Field(27117, description="port of the embedded mongod")
+    mongodb_url: str | None = Field(
+        None, description="address of an external MongoDB replica set; by default the embedded mongod"
+    )
+    mongodb_database: str = Field("segue", description="name of the database")
+    mongod: Path | None = Field(None, description="mongod to start; by default PATH, then the wheel")
+    # worker
+    workers: int = Field(1, ge=1, le=12, description="worker processes that `segue up` starts")
+    worker_id: str = Field("worker-0", description="name of a worker's slot; two must never share one")
+    worker_metrics_port: Port = Field(18100, description="loopback port of the first worker's metrics")
+    session_timeout_s: Seconds = Field(
+        10.0, description="seconds until Kafka gives a silent worker's partitions to another"
+    )
+    chunk_records: int = Field(2000, ge=1, description="most records in one chunk")
+    list_length: int = Field(20, ge=1, le=100, description="tracks in a list")
+    charts_interval_s: Seconds = Field(10.0, description="seconds between two charts")
+    # snapshots
+    snapshot_uri: str | None = Field(
+        None, description="where snapshots lie (any file system of pyarrow); by default in the data folder"
+    )
+    snapshot_interval_s: Seconds = Field(300.0, description="age in seconds at which a snapshot is renewed")
+    snapshot_events: int = Field(
+        5000, ge=1, description="new events after which a snapshot is made before its age"
+    )
+    snapshots_kept: int = Field(5, ge=2, description="complete snapshots that are kept")
+    # training
+    spark_master: str = Field("local[2]", description="Spark master of the trainer")
+    spark_memory: str = Field("1g", description="memory of the Spark driver")
+    train_deadline_s: Seconds = Field(3600.0, description="seconds after which a training is ended")
+    rank: int = Field(64, ge=2, le=512, description="number of factors of the ALS model")
+    reg_param: float = Field(0.1, gt=0, description="regularisation of ALS, in Spark's weighting")
+    alpha: float = Field(10.0, gt=0, description="confidence is 1 + alpha * |strength|")
+    max_iter: int = Field(10, ge=1, le=15, description="ALS iterations")
+    seed: int = Field(20_260_501, description="seed of training and splits")
+    models_kept: int = Field(5, ge=2, description="published models that are kept")
+    train_min_users: int = Field(5, ge=2, description="users with interactions that a training needs")
+    # logs
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level logged")
+    log_json: bool | None = Field(None, description="JSON log lines; by default outside a terminal")
+
+    @property
+    def kafka_address(self) -> str:
+        """Bootstrap servers in use."""
+        return self.kafka_bootstrap_servers or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def mongodb_address(self) -> str:
+        """MongoDB URL in use."""
+        return self.mongodb_url or (
+            f"mongodb://127.0.0.1:{self.mongodb_port}/?replicaSet=segue&w=majority"
+        )
+
+    @property
+    def snapshot_location(self) -> str:
+        """URI of the snapshot storage in use."""
+        return self.snapshot_uri or (self.data_dir.resolve() / "snapshots").as_uri()
