@@ -4,9 +4,8 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -22,8 +21,7 @@ _READ_MAX_RECORDS = 5_000
 _MAX_REQUEST_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(NamedTuple):
     """One record as it stands in a partition."""
 
     offset: int
@@ -185,9 +183,7 @@ class LogReader:
                 raise LogUnavailable(
                     f"reading {self._name}/{partition} at offset {position}: {error!r}"
                 ) from error
-            records = [
-                LogRecord(r.offset, r.key, r.value) for r in (found, *rest) if r.offset < end
-            ]
+            records = [LogRecord(r.offset, r.key, r.value) for r in (found, *rest) if r.offset < end]
             if records:
                 yield records
             position = (rest[-1] if rest else found).offset + 1

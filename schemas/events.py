@@ -149,21 +149,15 @@ class Activate(_Record, frozen=True, kw_only=True, tag="activate"):
     seq: Annotated[int, Meta(ge=1)]
 
 
-UserEvent = (
-    Play | Like | Unlike | Hide | Unhide | Less | TasteStart | ImportedListens | Forget
-)
+UserEvent = Play | Like | Unlike | Hide | Unhide | Less | TasteStart | ImportedListens | Forget
 ControlRecord = Generation | Barrier | Activate
 Event = UserEvent | ControlRecord
 
-USER_EVENTS: tuple[type[_UserEvent], ...] = (
-    Play, Like, Unlike, Hide, Unhide, Less, TasteStart, ImportedListens, Forget,
-)  # fmt: skip
-CONTROL_RECORDS: tuple[type[_Record], ...] = (Generation, Barrier, Activate)
 
 UPCASTS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """``UPCASTS[n]`` turns the JSON object of version n into one of version n + 1."""
 
-_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)  # type: ignore[arg-type]
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
 
 
@@ -200,7 +194,7 @@ def _upcast(value: bytes) -> Event:
     fields: dict[str, Any] = msgspec.json.decode(value)
     for version in range(fields["v"], SCHEMA_VERSION):
         fields = UPCASTS[version](fields) | {"v": version + 1}
-    return msgspec.convert(fields, Event)  # type: ignore[arg-type,no-any-return]
+    return msgspec.convert(fields, Event)  # type: ignore[no-any-return]
 
 
 def decode_user_id(key: bytes | None) -> str:

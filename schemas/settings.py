@@ -86,9 +86,7 @@ class Settings(BaseSettings):
     @property
     def mongodb_address(self) -> str:
         """MongoDB URL in use."""
-        return self.mongodb_url or (
-            f"mongodb://127.0.0.1:{self.mongodb_port}/?replicaSet=segue&w=majority"
-        )
+        return self.mongodb_url or (f"mongodb://127.0.0.1:{self.mongodb_port}/?replicaSet=segue&w=majority")
 
     @property
     def snapshot_location(self) -> str:

@@ -1,0 +1,143 @@
+"""The fold of one partition of the log. Worker, restore, replay, audit and verify all call it."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from recommender.history import FOLD_VERSION, History, apply
+from recommender.windows import Outcome, admit
+from schemas import events
+from schemas.errors import HoleInLog, MalformedEvent
+
+Record = tuple[int, bytes | None, bytes | None]
+"""(offset, key, value) as it stands in the partition."""
+
+
+class Folded(NamedTuple):
+    """What became of one record."""
+
+    offset: int
+    outcome: Outcome
+    user_id: str | None
+    event: events.Event | None
+    reason: str | None
+
+
+@dataclass(slots=True)
+class PartitionState:
+    """State of a partition: the fold of its records below ``position``, and nothing else.
+
+    Attributes
+    ----------
+    partition : number of the partition
+    position : offset of the next record
+    generation : the log's name, from its first record; None at position 0
+    histories : bytes of a ``History`` by user id
+    model_id, model_seq : the active model, from the newest ``Activate``
+    counts : number of offsets below ``position`` in each class; they add up to ``position``
+    """
+
+    partition: int
+    position: int = 0
+    generation: str | None = None
+    histories: dict[str, bytes] = field(default_factory=dict)
+    model_id: str | None = None
+    model_seq: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def copy(self) -> "PartitionState":
+        """Return the state as it is now: references are copied, histories are immutable."""
+        return replace(self, histories=self.histories.copy(), counts=self.counts.copy())
+
+    def fold(
+        self,
+        records: Iterable[Record],
+        on_barrier: Callable[["PartitionState", events.Barrier], None] | None = None,
+    ) -> list[Folded]:
+        """Fold records in order and say what became of each.
+
+        ``on_barrier`` is called with the state exactly below each barrier.
+
+        Raises
+        ------
+        HoleInLog
+            A record is not the one at the position; the records before it are folded.
+        """
+        opened: dict[str, History] = {}
+        folded: list[Folded] = []
+        try:
+            for offset, key, value in records:
+                if offset != self.position:
+                    raise HoleInLog(
+                        f"partition {self.partition}: offset {offset} was delivered, {self.position} is next"
+                    )
+                result = self._fold_one(offset, key, value, opened)
+                if on_barrier is not None and isinstance(result.event, events.Barrier):
+                    self._seal(opened)
+                    on_barrier(self, result.event)
+                self.counts[result.outcome] += 1
+                self.position = offset + 1
+                folded.append(result)
+        finally:
+            self._seal(opened)
+        return folded
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the canonical state: equal folds have equal digests."""
+        head = {
+            "fold_version": FOLD_VERSION,
+            "partition": self.partition,
+            "position": self.position,
+            "generation": self.generation,
+            "model_id": self.model_id,
+            "model_seq": self.model_seq,
+            "counts": {outcome.value: self.counts[outcome] for outcome in Outcome},
+        }
+        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+        for user_id in sorted(self.histories):
+            data = self.histories[user_id]
+            digest.update(user_id.encode() + len(data).to_bytes(4, "little") + data)
+        return digest.hexdigest()
+
+    def _seal(self, opened: dict[str, History]) -> None:
+        for user_id, history in opened.items():
+            self.histories[user_id] = history.to_bytes()
+        opened.clear()
+
+    def _fold_one(
+        self, offset: int, key: bytes | None, value: bytes | None, opened: dict[str, History]
+    ) -> Folded:
+        try:
+            event = events.decode(value)
+            if isinstance(event, events.ControlRecord):
+                return self._control(offset, key, event)
+            user_id = events.decode_user_id(key)
+            _check_supported(event)
+        except MalformedEvent as error:
+            return Folded(offset, Outcome.DEAD, None, None, str(error))
+        history = opened.get(user_id) or self._open(user_id)
+        outcome, windows = admit(history.windows, event.session, event.seq, event.client_time_ms)
+        if outcome is Outcome.APPLIED:
+            opened[user_id] = apply(replace(history, windows=windows), event)
+        return Folded(offset, outcome, user_id, event, None)
+
+    def _open(self, user_id: str) -> History:
+        data = self.histories.get(user_id)
+        return History.empty() if data is None else History.from_bytes(data)
+
+    def _control(self, offset: int, key: bytes | None, event: events.ControlRecord) -> Folded:
+        if key is not None:
+            raise MalformedEvent(f"a control record has no key, this one has {key[:40]!r}")
+        if isinstance(event, events.Generation) and self.generation is None:
+            self.generation = event.generation
+        elif isinstance(event, events.Activate) and event.seq > self.model_seq:
+            self.model_id, self.model_seq = event.model_id, event.seq
+        return Folded(offset, Outcome.CONTROL, None, event, None)
+
+
+def _check_supported(event: events.UserEvent) -> None:
+    if isinstance(event, events.Forget) and event.scope != "all":
+        raise MalformedEvent(f"forget with scope {event.scope!r} is not supported by fold {FOLD_VERSION}")
