@@ -1,0 +1,206 @@
+"""Snapshot parts and manifests in any file system that pyarrow opens.
+
+::
+
+    <uri>/<generation>/<snapshot_id>/part-03.parquet    columns user_id (string), history (binary)
+    <uri>/<generation>/<snapshot_id>/manifest.json      written last
+
+A part is both the checkpoint from which workers restore and the trainer's input. A file is written under
+a temporary name, synced, and renamed. Blocking: call it from a thread or a process of its own.
+"""
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from schemas import snapshots
+from schemas.errors import InvalidSnapshot
+from schemas.snapshots import Manifest, PartHeader
+
+_HEADER_KEY = b"segue.part"
+_ROWS = 1_000  # a chunk small enough that a thread never holds the interpreter for long
+_SCHEMA = pa.schema([("user_id", pa.string()), ("history", pa.binary())])
+
+
+class SnapshotStore:
+    """Parts and manifests below one URI.
+
+    Parameters
+    ----------
+    uri : ``file:///...`` or any other URI that ``pyarrow.fs.FileSystem.from_uri`` opens
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self._files, self._root = fs.FileSystem.from_uri(self.uri)
+
+    def write_part(self, header: PartHeader, rows: Iterable[tuple[str, bytes]]) -> bool:
+        """Write one part; return False when the same part is there already.
+
+        Raises
+        ------
+        InvalidSnapshot
+            Another part stands there: two folds of the same log differ, which is a defect to report.
+        """
+        path = self._part_path(header.generation, header.snapshot_id, header.partition)
+        if self._exists(path):
+            found = self._read_header(path)
+            if found.digest != header.digest:
+                raise InvalidSnapshot(
+                    f"{path}: two folds of partition {header.partition} below {header.cut} differ "
+                    f"({found.digest} and {header.digest})"
+                )
+            return False
+        schema = _SCHEMA.with_metadata({_HEADER_KEY: snapshots.encode(header)})
+        with self._replacing(path) as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+            for chunk in _chunks(rows):
+                users, histories = zip(*chunk, strict=True)
+                writer.write_table(pa.table([pa.array(users), pa.array(histories)], schema=schema))
+        return True
+
+    def read_part(
+        self, generation: str, snapshot_id: str, partition: int
+    ) -> tuple[PartHeader, dict[str, bytes]]:
+        """Return a part's header and histories by user id; the caller compares the digest.
+
+        Raises
+        ------
+        InvalidSnapshot
+            The part is missing or cannot be read.
+        """
+        path = self._part_path(generation, snapshot_id, partition)
+        try:
+            with self._files.open_input_file(path) as source:
+                table = pq.read_table(source)
+        except (OSError, pa.ArrowException) as error:
+            raise InvalidSnapshot(f"{path}: {error}") from error
+        rows = dict(zip(table["user_id"].to_pylist(), table["history"].to_pylist(), strict=True))
+        return self._header_of(path, table.schema), rows
+
+    def part_headers(self, generation: str, partition: int) -> Iterator[PartHeader]:
+        """Yield the headers of one partition's parts, newest snapshot first, complete or not."""
+        for snapshot_id in self._snapshot_ids(generation):
+            path = self._part_path(generation, snapshot_id, partition)
+            if self._exists(path):
+                yield self._read_header(path)
+
+    def parts(self, generation: str, snapshot_id: str, partitions: int) -> list[PartHeader] | None:
+        """Return the headers of all parts of a snapshot, or None while one is missing."""
+        paths = [self._part_path(generation, snapshot_id, p) for p in range(partitions)]
+        if not all(map(self._exists, paths)):
+            return None
+        return [self._read_header(path) for path in paths]
+
+    def part_uri(self, generation: str, snapshot_id: str, partition: int) -> str:
+        """Return the address of a part, as Spark and pyarrow read it."""
+        return f"{self.uri}/{generation}/{snapshot_id}/{_part_name(partition)}"
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Complete a snapshot."""
+        path = f"{self._folder(manifest.generation, manifest.snapshot_id)}/manifest.json"
+        with self._replacing(path) as sink:
+            sink.write(snapshots.encode(manifest))
+
+    def manifests(self, generation: str) -> list[Manifest]:
+        """Return the complete snapshots of a log, newest first."""
+        found = []
+        for snapshot_id in self._snapshot_ids(generation):
+            path = f"{self._folder(generation, snapshot_id)}/manifest.json"
+            if self._exists(path):
+                with self._files.open_input_file(path) as source:
+                    found.append(snapshots.decode_manifest(source.read()))
+        return found
+
+    def manifest(self, generation: str, snapshot_id: str) -> Manifest | None:
+        """Return one complete snapshot, or None."""
+        return next((m for m in self.manifests(generation) if m.snapshot_id == snapshot_id), None)
+
+    def prune(self, generation: str, keep: int) -> list[str]:
+        """Remove all but the ``keep`` newest complete snapshots and what is newer; return what went."""
+        complete = [manifest.snapshot_id for manifest in self.manifests(generation)]
+        if len(complete) <= keep:
+            return []
+        oldest_kept = complete[keep - 1]
+        gone = [name for name in self._snapshot_ids(generation) if name < oldest_kept]
+        for snapshot_id in gone:
+            self._files.delete_dir(self._folder(generation, snapshot_id))
+        return gone
+
+    def _snapshot_ids(self, generation: str) -> list[str]:
+        selector = fs.FileSelector(f"{self._root}/{generation}", allow_not_found=True)
+        found = self._files.get_file_info(selector)
+        names = (info.base_name for info in found if info.type is fs.FileType.Directory)
+        return sorted(names, reverse=True)
+
+    def _folder(self, generation: str, snapshot_id: str) -> str:
+        return f"{self._root}/{generation}/{snapshot_id}"
+
+    def _part_path(self, generation: str, snapshot_id: str, partition: int) -> str:
+        return f"{self._folder(generation, snapshot_id)}/{_part_name(partition)}"
+
+    def _exists(self, path: str) -> bool:
+        return bool(self._files.get_file_info(path).type is fs.FileType.File)
+
+    def _read_header(self, path: str) -> PartHeader:
+        try:
+            with self._files.open_input_file(path) as source:
+                return self._header_of(path, pq.read_schema(source))
+        except (OSError, pa.ArrowException) as error:
+            raise InvalidSnapshot(f"{path}: {error}") from error
+
+    def _header_of(self, path: str, schema: pa.Schema) -> PartHeader:
+        data = (schema.metadata or {}).get(_HEADER_KEY)
+        if data is None:
+            raise InvalidSnapshot(f"{path} is not a part: it has no header")
+        return snapshots.decode_part_header(data)
+
+    def _replacing(self, path: str) -> "_Replacing":
+        return _Replacing(self._files, path)
+
+
+class _Replacing:
+    """A file that appears under its name only when it is whole and synced."""
+
+    def __init__(self, files: fs.FileSystem, path: str) -> None:
+        self._files = files
+        self._path = path
+        self._temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+
+    def __enter__(self) -> pa.NativeFile:
+        self._files.create_dir(self._path.rpartition("/")[0], recursive=True)
+        self._sink = self._files.open_output_stream(self._temporary)
+        return self._sink
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._sink.close()
+        if kind is not None:
+            self._files.delete_file(self._temporary)
+            return
+        if isinstance(self._files, fs.LocalFileSystem):
+            _sync(self._temporary)
+        self._files.move(self._temporary, self._path)
+        if isinstance(self._files, fs.LocalFileSystem):
+            _sync(self._path.rpartition("/")[0])
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _part_name(partition: int) -> str:
+    return f"part-{partition:02d}.parquet"
+
+
+def _chunks(rows: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    source = iter(rows)
+    while chunk := list(islice(source, _ROWS)):
+        yield chunk
