@@ -152,6 +152,9 @@ class Activate(_Record, frozen=True, kw_only=True, tag="activate"):
 UserEvent = Play | Like | Unlike | Hide | Unhide | Less | TasteStart | ImportedListens | Forget
 ControlRecord = Generation | Barrier | Activate
 Event = UserEvent | ControlRecord
+USER_EVENTS: tuple[type[_UserEvent], ...] = (
+    Play, Like, Unlike, Hide, Unhide, Less, TasteStart, ImportedListens, Forget,
+)  # fmt: skip
 
 
 UPCASTS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
