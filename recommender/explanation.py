@@ -12,7 +12,7 @@ Source: Hu, Koren and Volinsky (2008), section 5.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack  # type: ignore[import-untyped]
+from scipy.linalg import lapack
 
 from recommender.foldin import Solution
 
@@ -36,9 +36,7 @@ def contributions(solution: Solution, items: NDArray[np.float64]) -> NDArray[np.
     return found
 
 
-def top_shares(
-    solution: Solution, items: NDArray[np.float64], top: int = 3
-) -> list[list[tuple[int, float]]]:
+def top_shares(solution: Solution, items: NDArray[np.float64], top: int = 3) -> list[list[tuple[int, float]]]:
     """Return for each item its greatest positive contributors, greatest first.
 
     Parameters
