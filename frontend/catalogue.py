@@ -1,0 +1,142 @@
+"""The catalogue and the charts in memory, so that lists have titles also while MongoDB is away."""
+
+import asyncio
+import sys
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from connections.documents import Database, answered
+from frontend.views import TrackView
+from schemas.documents import CATALOGUE, CHARTS, TRACKS
+from schemas.errors import DocumentsUnavailable
+
+POLL_S = 5.0
+_BATCH = 1_000
+_SCAN = 5_000
+_log = structlog.get_logger()
+
+
+class Catalogue:
+    """All tracks by id, and the newest charts; ``keep_fresh`` loads what has changed.
+
+    Attributes
+    ----------
+    version : of the catalogue in memory; None before the first one is loaded
+    charts_id, charts : id and ``(track id, count)``, most listened first
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tracks: Mapping[int, TrackView] = {}
+        self._sounds: Mapping[int, tuple[str, str]] = {}
+        self._ids: list[int] = []
+        self._texts: list[tuple[str, int]] = []
+        self.version: str | None = None
+        self.charts_id: str | None = None
+        self.charts_created_ms: int | None = None
+        self.charts: list[tuple[int, int]] = []
+
+    def get(self, track_id: int) -> TrackView | None:
+        """Return a track, or None."""
+        return self._tracks.get(track_id)
+
+    def sound(self, track_id: int) -> tuple[Path, str] | None:
+        """Return path (as stored) and MIME type of a track's sound, or None."""
+        found = self._sounds.get(track_id)
+        return (Path(found[0]), found[1]) if found else None
+
+    def page(self, after: int, limit: int) -> list[TrackView]:
+        """Return up to ``limit`` tracks with ids above ``after``, in the order of ids."""
+        start = bisect_right(self._ids, after)
+        return [self._tracks[track_id] for track_id in self._ids[start : start + limit]]
+
+    async def search(self, words: str, limit: int) -> list[TrackView]:
+        """Return tracks whose title or artist holds every word; beginnings of words come first."""
+        wanted = folded(words).split()
+        if not wanted:
+            return []
+        found: list[tuple[int, int]] = []
+        texts = self._texts
+        for start in range(0, len(texts), _SCAN):
+            for text, track_id in texts[start : start + _SCAN]:
+                if all(word in text for word in wanted):
+                    found.append((sum(f" {word}" not in text for word in wanted), track_id))
+            await asyncio.sleep(0)  # live lists go between two slices of a large catalogue
+        found.sort()
+        tracks = (self._tracks.get(track_id) for _, track_id in found[:limit])
+        return [track for track in tracks if track is not None]
+
+    async def keep_fresh(self) -> None:
+        """Refresh every ``POLL_S`` seconds until cancelled; an outage of MongoDB keeps what is in memory."""
+        while True:
+            try:
+                await self.refresh()
+            except DocumentsUnavailable as error:
+                _log.warning("catalogue not refreshed", reason=str(error))
+            await asyncio.sleep(POLL_S)
+
+    async def refresh(self) -> None:
+        """Load the catalogue if its version has changed, and the newest charts.
+
+        Raises
+        ------
+        DocumentsUnavailable
+        """
+        state = await answered(
+            self._database[CATALOGUE.name].find_one({"_id": "catalogue"}), "reading the catalogue's version"
+        )
+        if state is not None and state["version"] != self.version:
+            await self._load(state["version"])
+        newest = await answered(
+            self._database[CHARTS.name].find_one(sort=[("created_ms", -1)]), "reading the charts"
+        )
+        if newest is not None:
+            self.charts_id = newest["_id"]
+            self.charts_created_ms = newest["created_ms"]
+            self.charts = [(int(item["track_id"]), int(item["count"])) for item in newest["items"]]
+
+    async def _load(self, version: str) -> None:
+        tracks: dict[int, TrackView] = {}
+        sounds: dict[int, tuple[str, str]] = {}
+        texts: list[tuple[str, int]] = []
+        cursor = self._database[TRACKS.name].find({}, {"peaks": 0}).batch_size(_BATCH)
+        while documents := await answered(cursor.to_list(_BATCH), "reading the catalogue"):
+            for document in documents:
+                track = _track(document)
+                tracks[track.track_id] = track
+                texts.append((f" {folded(track.title)} {folded(track.artist)}", track.track_id))
+                if document.get("audio"):
+                    sounds[track.track_id] = (document["audio"]["path"], document["audio"]["mime"])
+        texts.sort(key=lambda entry: entry[1])
+        self._tracks, self._sounds, self._texts = tracks, sounds, texts
+        self._ids = sorted(tracks)
+        self.version = version
+        _log.info("catalogue loaded", tracks=len(tracks), version=version)
+
+
+def folded(text: str) -> str:
+    """Return ``text`` for comparison: without case, accents and punctuation, words parted by one space."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join("".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c)).split())
+
+
+def _track(document: Mapping[str, Any]) -> TrackView:
+    return TrackView(
+        track_id=int(document["_id"]),
+        title=document["title"],
+        artist=sys.intern(document["artist"]),
+        artist_id=document["artist_id"],
+        album=document.get("album"),
+        genres=[sys.intern(genre) for genre in document.get("genres", ())],
+        track_ms=document.get("track_ms"),
+        licence=document.get("licence"),
+        licence_url=document.get("licence_url"),
+        source=document["source"],
+        source_url=document.get("source_url"),
+        playable=bool(document.get("audio")),
+    )

@@ -1,0 +1,1 @@
+"""HTTP: each module holds one blueprint and turns requests into calls of the services."""

@@ -1,0 +1,133 @@
+"""``/api/v1/accounts``, ``session``, ``tokens``: register, log in, log out, bearer tokens."""
+
+import asyncio
+
+import msgspec
+from quart import Blueprint, Response, request
+from quart_auth import AuthUser, login_user, logout_user
+from quart_schema import document_request, document_response, tag
+
+from frontend.problems import Problem, too_many
+from frontend.routes.requests import answer, body, sender, stranger
+from frontend.services import services
+from schemas.documents import Account
+from schemas.errors import DocumentsUnavailable
+
+blueprint = Blueprint("accounts", __name__, url_prefix="/api/v1")
+_INDEX_WAIT_S = 3.0
+
+
+class Credentials(msgspec.Struct):
+    """User name and password."""
+
+    username: str
+    password: str
+
+
+class SessionView(msgspec.Struct):
+    """Who is logged in."""
+
+    username: str | None
+
+
+class TokenView(msgspec.Struct):
+    """A bearer token; it is shown once."""
+
+    token: str
+
+
+@blueprint.post("/accounts")
+@tag(["accounts"])
+@document_request(Credentials)
+@document_response(SessionView, 201)
+async def register() -> Response:
+    """Create an account and log in."""
+    await stranger()
+    wait_s = services().new_accounts.take(_address())
+    if wait_s:
+        raise too_many(wait_s, "too many new accounts from this address")
+    credentials = await body(Credentials)
+    try:
+        async with asyncio.timeout(_INDEX_WAIT_S):
+            await services().indexed.wait()
+    except TimeoutError:
+        raise DocumentsUnavailable("accounts cannot be created while MongoDB is away") from None
+    account = await services().accounts.create(credentials.username, credentials.password)
+    _log_in(account)
+    return answer(SessionView(account["username"]), 201)
+
+
+@blueprint.post("/session")
+@tag(["accounts"])
+@document_request(Credentials)
+@document_response(SessionView)
+async def log_in() -> Response:
+    """Log in: sets the session cookie."""
+    account = await _verified()
+    _log_in(account)
+    return answer(SessionView(account["username"]))
+
+
+@blueprint.get("/session")
+@tag(["accounts"])
+@document_response(SessionView)
+async def who() -> Response:
+    """Return who is logged in."""
+    identity = await sender()
+    try:
+        account = await services().accounts.by_id(identity.user_id)
+    except DocumentsUnavailable:
+        account = None
+    return answer(SessionView(account["username"] if account else None))
+
+
+@blueprint.delete("/session")
+@tag(["accounts"])
+async def log_out() -> Response:
+    """Log out: ends the cookie, or the bearer token; ``?everywhere=true`` ends every session of the user."""
+    identity = await sender()
+    if identity.token_digest is not None:
+        await services().accounts.delete_token(identity.token_digest)
+    elif request.args.get("everywhere") == "true":
+        await services().accounts.end_sessions(identity.user_id)
+        services().lists.close_user(identity.user_id)
+    services().identities.forget(identity)
+    logout_user()
+    return Response(status=204)
+
+
+@blueprint.post("/tokens")
+@tag(["accounts"])
+@document_request(Credentials)
+@document_response(TokenView, 201)
+async def make_token() -> Response:
+    """Make a bearer token for a program."""
+    account = await _verified()
+    token = await services().accounts.make_token(account["_id"])
+    services().identities.token_made(token, account["_id"])
+    return answer(TokenView(token), 201)
+
+
+async def _verified() -> Account:
+    await stranger()
+    credentials = await body(Credentials)
+    limits = services().login_limits
+    keys = ("name:" + credentials.username[:64].casefold(), "address:" + _address())
+    wait_s = limits.wait_s(*keys)
+    if wait_s:
+        raise too_many(wait_s, "too many failed logins; wait a moment")
+    account = await services().accounts.verified(credentials.username[:64], credentials.password[:256])
+    if account is None:
+        limits.failed(*keys)
+        raise Problem(401, "user name or password is wrong")
+    limits.succeeded(keys[0])
+    return account
+
+
+def _log_in(account: Account) -> None:
+    services().identities.logged_in(account)
+    login_user(AuthUser(f"{account['_id']}.{account['session_epoch']}"), remember=True)
+
+
+def _address() -> str:
+    return request.remote_addr or "local"

@@ -1,0 +1,136 @@
+"""``/api/v1/recommendations`` and ``feed``: the newest list, once and live."""
+
+import random
+import time
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+import msgspec
+import structlog
+from quart import Blueprint, Response, request
+from quart.wrappers.response import ResponseBody
+from quart_schema import document_response, tag
+
+from connections.documents import answered
+from frontend.routes.requests import answer, sender
+from frontend.services import Services, services
+from frontend.views import RecommendationsView, listed, popular
+from schemas.documents import LISTS
+from schemas.errors import DocumentsUnavailable
+from schemas.recommendations import decode_recommendations
+
+blueprint = Blueprint("lists", __name__, url_prefix="/api/v1")
+HEARTBEAT_S = 15.0
+_RETRY_MS = (1_000, 5_000)
+_encoder = msgspec.json.Encoder()
+_log = structlog.get_logger()
+
+
+@blueprint.get("/recommendations")
+@tag(["lists"])
+@document_response(RecommendationsView)
+async def recommendations() -> Response:
+    """Return the user's newest list; the charts while there is none."""
+    identity = await sender()
+    value = await _newest(services(), identity.user_id)
+    return answer(_view(services(), value))
+
+
+@blueprint.get("/feed")
+@tag(["lists"])
+async def feed() -> Response:
+    """Stream the user's lists (server-sent events): the newest at once, then each newer one."""
+    identity = await sender()
+    opened = services()
+    if opened.lists.streams_of(identity.user_id) >= opened.settings.streams_per_user:
+        return Response(status=204)  # tells an EventSource not to come again
+    response = Response(
+        Stream(opened, identity.user_id, request.headers.get("Last-Event-ID")),
+        content_type="text/event-stream; charset=utf-8",
+        headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
+    )
+    response.timeout = None
+    return response
+
+
+class Stream(ResponseBody):
+    """One open stream; subscribed exactly while the server sends it."""
+
+    def __init__(self, opened: Services, user_id: str, last_id: str | None) -> None:
+        self._opened = opened
+        self._user_id = user_id
+        self._last_id = last_id
+
+    async def __aenter__(self) -> AsyncIterator[bytes]:
+        self._slot = self._opened.lists.subscribe(self._user_id, self._opened.settings.streams_per_user)
+        return self._messages()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.lists.unsubscribe(self._user_id, self._slot)
+
+    async def _messages(self) -> AsyncIterator[bytes]:
+        # Jitter, so that all browsers do not come back at the same moment after a restart.
+        yield f"retry: {random.randint(*_RETRY_MS)}\n\n".encode()
+        if self._slot.closed:
+            return
+        value = await _newest(self._opened, self._user_id)
+        if value is None or _id(value) != self._last_id:
+            yield self._message(value, pushed=False)
+        while not self._slot.closed:
+            value = await self._slot.next(HEARTBEAT_S)
+            if value is not None:
+                yield self._message(value, pushed=True)
+            elif not self._slot.closed:
+                yield b": still here\n\n"
+
+    def _message(self, value: bytes | None, *, pushed: bool) -> bytes:
+        view = _view(self._opened, value, pushed=pushed)
+        if value is not None:
+            self._opened.impressions.sent(self._user_id, decode_recommendations(value))
+        if pushed:
+            self._opened.metrics.lists_sent.inc()
+        if view.latency_ms is not None:
+            self._opened.metrics.latency_seconds.observe(view.latency_ms / 1000)
+        name = b"" if value is None else b"id: " + _id(value).encode() + b"\n"
+        return b"event: recommendations\n" + name + b"data: " + _encoder.encode(view) + b"\n\n"
+
+
+async def _newest(opened: Services, user_id: str) -> bytes | None:
+    """Return the newest list of memory and collection ``lists``, or None."""
+    value = opened.lists.newest(user_id)
+    if value is not None:
+        return value
+    try:
+        found = await answered(opened.database[LISTS.name].find_one({"_id": user_id}), "reading a list")
+    except DocumentsUnavailable as error:
+        _log.warning("list not read", reason=str(error))
+        return opened.lists.newest(user_id)
+    if found is not None:
+        opened.lists.offer(user_id, bytes(found["value"]))
+    return opened.lists.newest(user_id)
+
+
+def _view(opened: Services, value: bytes | None, *, pushed: bool = False) -> RecommendationsView:
+    catalogue = opened.catalogue
+    if value is None:
+        length = opened.settings.list_length
+        return popular(
+            catalogue.charts_id,
+            catalogue.charts,
+            catalogue.page(0, length + len(catalogue.charts[:length])),
+            catalogue.get,
+            catalogue.version,
+            length,
+        )
+    sent_ms = time.time() * 1000 if pushed else None
+    return listed(decode_recommendations(value), catalogue.get, sent_ms=sent_ms)
+
+
+def _id(value: bytes) -> str:
+    shown = decode_recommendations(value)
+    return f"{shown.generation}.{shown.partition}.{shown.offset}"
