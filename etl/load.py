@@ -131,14 +131,13 @@ async def publish_catalogue(database: Database, source: str) -> CatalogueState:
     ``version`` is a hash of the count and of each track's id and description.
     """
     digest = hashlib.sha256()
-    count = 0
     cursor = database[TRACKS.name].find({}, dict.fromkeys(_HASHED, 1)).sort("_id", 1)
-    async for track in cursor:
+    tracks = await answered(cursor.to_list(None), "reading the catalogue")
+    for track in tracks:
         digest.update(repr([track["_id"], *(track.get(name) for name in _HASHED)]).encode())
-        count += 1
-    digest.update(str(count).encode())
+    digest.update(str(len(tracks)).encode())
     state = CatalogueState(
-        _id=CATALOGUE_ID, version=digest.hexdigest(), tracks=count, source=source, updated_ms=now_ms()
+        _id=CATALOGUE_ID, version=digest.hexdigest(), tracks=len(tracks), source=source, updated_ms=now_ms()
     )
     catalogue = database[CATALOGUE.name]
     found = await answered(catalogue.find_one({"_id": CATALOGUE_ID}), "reading the catalogue")

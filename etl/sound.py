@@ -61,9 +61,10 @@ def sound_file(
 async def heard_tracks(database: Database) -> dict[int, Audio]:
     """Return the sound of each track whose features of the present version are stored."""
     found = database[FEATURES.name].find({"version": VERSION}, {"_id": 1})
-    done = {document["_id"] async for document in found}
+    done = {document["_id"] for document in await answered(found.to_list(None), "reading features")}
     tracks = database[TRACKS.name].find({"audio": {"$ne": None}}, {"audio": 1})
-    return {track["_id"]: track["audio"] async for track in tracks if track["_id"] in done}
+    with_audio = await answered(tracks.to_list(None), "reading the catalogue")
+    return {track["_id"]: track["audio"] for track in with_audio if track["_id"] in done}
 
 
 async def load_sound(
