@@ -1,0 +1,17 @@
+"""The worker: plays -> histories -> recommendations. Faust lives here and nowhere else.
+
+``chunks``       what is overridden in Faust: chunks of records, done marks
+``app``          the Faust app and its agent; the wiring of a worker
+``partitions``   the states in memory, kept equal to the log: fold, hole, restore
+``restore``      newest part + the log from its cut
+``parts``        a state as a snapshot part, and back
+``serving``      catalogue, charts and models as they are ranked with
+``lists``        ranking, and lists sent until acknowledged
+``archive``      applied events to MongoDB, until acknowledged
+``delivery``     when a chunk is done
+``snapshots``    barriers, manifests, ``SnapshotReady``
+``charts``       what was listened to most, from the archive
+``leases``       one holder at a time
+``inspection``   metrics and state on a loopback port
+``audit``, ``verify``  the log folded again, independently
+"""

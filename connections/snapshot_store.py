@@ -120,6 +120,15 @@ class SnapshotStore:
         """Return one complete snapshot, or None."""
         return next((m for m in self.manifests(generation) if m.snapshot_id == snapshot_id), None)
 
+    def incomplete(self, generation: str) -> list[str]:
+        """Return the snapshots that have parts but no manifest and are newer than the newest complete one."""
+        found = []
+        for snapshot_id in self._snapshot_ids(generation):
+            if self._exists(f"{self._folder(generation, snapshot_id)}/manifest.json"):
+                break
+            found.append(snapshot_id)
+        return found
+
     def prune(self, generation: str, keep: int) -> list[str]:
         """Remove all but the ``keep`` newest complete snapshots and what is newer; return what went."""
         complete = [manifest.snapshot_id for manifest in self.manifests(generation)]

@@ -1,0 +1,139 @@
+"""``python -m agents``: the worker, and what looks at the log from outside."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+# one solve is too small for two threads, which would only wait for each other (docs/performance.md)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from schemas.errors import SegueError
+from schemas.settings import Settings
+
+cli = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The worker and the log."
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+T = TypeVar("T")
+
+
+@cli.command()
+def worker() -> None:
+    """Fold plays into histories and answer each with a fresh list, until stopped."""
+    from agents.logs import configure_logs
+
+    settings = Settings()
+    configure_logs(settings)
+    _run(_work(settings))
+
+
+@cli.command()
+def snapshot(
+    as_json: Json = False,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait.")] = 120.0,
+) -> None:
+    """Write a barrier now and wait until the snapshot is complete."""
+    manifest = _run(_snapshot(Settings(), timeout_s))
+    facts = {
+        "snapshot_id": manifest.snapshot_id,
+        "generation": manifest.generation,
+        "users": manifest.users,
+        "cut": manifest.cut,
+        "counts": manifest.counts,
+    }
+    if as_json:
+        print(json.dumps(facts))
+    else:
+        applied = manifest.counts.get("applied", 0)
+        print(f"snapshot {manifest.snapshot_id}: {manifest.users} users, {applied} events applied")
+
+
+@cli.command()
+def audit(
+    as_json: Json = False,
+    port: Annotated[list[int] | None, typer.Option(help="Loopback port of a worker; repeatable.")] = None,
+) -> None:
+    """Fold the log again and compare with what the workers hold; exit 1 when something differs."""
+    from agents.audit import audit as run_audit
+
+    settings = Settings()
+    first = settings.worker_metrics_port
+    result = _run(run_audit(settings, port or list(range(first, first + settings.workers))))
+    if as_json:
+        print(json.dumps(result))
+    else:
+        _print_rows("Audit", [*result["partitions"], {**result, "partition": "all"}])
+    if result["lost"] or result["double"]:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def verify(
+    as_json: Json = False,
+    snapshot_id: Annotated[str | None, typer.Option("--snapshot", help="By default the newest.")] = None,
+) -> None:
+    """Refold the log below a snapshot's cut and compare hash by hash; exit 1 when it differs."""
+    from agents.verify import verify as run_verify
+
+    result = _run(run_verify(Settings(), snapshot_id))
+    if as_json:
+        print(json.dumps(result))
+    else:
+        _print_rows(f"Snapshot {result['snapshot_id']}", result["partitions"])
+    if not result["equal"]:
+        raise typer.Exit(1)
+
+
+async def _work(settings: Settings) -> None:
+    from agents.app import open_worker
+    from agents.inspection import serve_inspection
+
+    async with open_worker(settings) as one, serve_inspection(one):
+        work = asyncio.create_task(one.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, work.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+
+async def _snapshot(settings: Settings, timeout_s: float) -> Any:
+    from agents.snapshots import ask_for_snapshot, wait_for_snapshot
+    from connections.event_log import LogReader, LogWriter
+    from connections.snapshot_store import SnapshotStore
+
+    async with LogReader(settings) as reader:
+        generation = await reader.generation()
+    async with LogWriter(settings) as writer:
+        snapshot_id = await ask_for_snapshot(writer)
+    store = SnapshotStore(settings.snapshot_location)
+    return await wait_for_snapshot(store, generation, snapshot_id, timeout_s)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except SegueError as error:
+        print(f"segue: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    names = [name for name in rows[0] if name != "partitions"]
+    table = Table(*names, title=title)
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in names))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,225 @@
+"""The worker: the Faust app, its agent, and everything that runs beside it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from faust.types import TP
+
+from agents.archive import Archive
+from agents.chunks import ChunkApp, ChunkConsumer, ChunkSchema
+from agents.dead_letters import DeadLetters
+from agents.delivery import Delivery
+from agents.lists import Lists, wanted_after, wanted_after_activation
+from agents.partitions import Partitions
+from agents.parts import write_part
+from agents.restore import Restorer
+from agents.serving import Serving
+from agents.snapshots import Coordinator
+from connections.documents import Database, open_documents
+from connections.event_log import LogReader, LogWriter, topic_name
+from connections.snapshot_store import SnapshotStore
+from recommender.partition import Folded, PartitionState, Record
+from recommender.ranking import RankingConfig
+from schemas import events
+from schemas.errors import DocumentsUnavailable
+from schemas.settings import Settings
+from schemas.topics import PLAYS
+
+_log = structlog.get_logger()
+_LOOK_S = 0.02
+
+
+def create_faust_app(settings: Settings) -> ChunkApp:
+    """Return the Faust app: one group, static membership, no web server, no tables of Faust's own."""
+    folder = settings.data_dir / "faust" / settings.worker_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return ChunkApp(
+        f"{settings.topic_prefix}segue-worker",
+        broker=f"kafka://{settings.kafka_address}",
+        datadir=str(folder),
+        store="memory://",
+        processing_guarantee="at_least_once",
+        consumer_group_instance_id=settings.worker_id,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=1_048_576,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_request_timeout=max(20.0, settings.session_timeout_s + 5.0),
+        broker_rebalance_timeout=max(20.0, settings.session_timeout_s + 5.0),
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=16,
+        stream_wait_empty=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+        cython_optimizations=False,
+        logging_config=None,
+    )
+
+
+class Worker:
+    """One worker process: folds its share of ``plays`` and answers each event with a fresh list.
+
+    Parameters
+    ----------
+    generation : the log's name
+    ranked, archived : switched off only to measure the fold alone
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        writer: LogWriter,
+        generation: str,
+        *,
+        ranked: bool = True,
+        archived: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.generation = generation
+        self.store = SnapshotStore(settings.snapshot_location)
+        self.serving = Serving(database, self._rerank)
+        self.lists = Lists(writer, self.serving, generation, RankingConfig(length=settings.list_length))
+        self.archive = Archive(database)
+        self.dead_letters = DeadLetters(writer, topic_name(settings, PLAYS), generation)
+        self.delivery = Delivery()
+        self.coordinator = Coordinator(settings, database, writer, self.store, generation)
+        restorer = Restorer(settings, self.store, generation, self._on_barrier)
+        self.partitions = Partitions(restorer, self._on_barrier, self._on_folded)
+        self._ranked = ranked
+        self._archived = archived
+        self._beside: set[asyncio.Task[None]] = set()
+        self.app = create_faust_app(settings)
+        self._register()
+
+    @property
+    def consumer(self) -> ChunkConsumer:
+        """The consumer that delivers chunks."""
+        consumer = self.app.consumer
+        assert isinstance(consumer, ChunkConsumer)
+        return consumer
+
+    async def run(self) -> None:
+        """Work until cancelled or crashed; raise what crashed it."""
+        ChunkConsumer.chunk_records = self.settings.chunk_records
+        try:
+            await self.serving.refresh()
+        except DocumentsUnavailable as error:
+            _log.warning("starting without catalogue and charts", error=str(error))
+        async with asyncio.TaskGroup() as beside:
+            tasks = [
+                beside.create_task(service.run())
+                for service in (self.serving, self.lists, self.archive, self.dead_letters, self.coordinator)
+            ]
+            try:
+                await self.app.start()
+                await self.app.wait_until_stopped()
+                if self.app.crash_reason is not None:
+                    raise self.app.crash_reason
+            finally:
+                await self.app.stop()
+                for task in tasks:
+                    task.cancel()
+
+    def _register(self) -> None:
+        topic = self.app.topic(
+            topic_name(self.settings, PLAYS), schema=ChunkSchema(), internal=False, maxsize=16
+        )
+
+        @self.app.agent(topic, name="plays", concurrency=1)  # type: ignore[untyped-decorator]
+        async def fold_plays(stream: Any) -> None:
+            async for event in stream.events():
+                await self._on_chunk(event.message)
+
+        self.app.on_partitions_assigned.connect(self._on_assigned)
+        self.app.on_partitions_revoked.connect(self._on_revoked)
+
+    async def _on_chunk(self, message: Any) -> None:
+        if message.generation_id != self.app.consumer_generation_id:
+            return  # delivered before a rebalance: it comes again to whoever holds the partition now
+        records: Sequence[Record] = message.value
+        next_offset = records[-1][0] + 1
+        await self.delivery.begin()
+        await self.partitions.fold(message.partition, records, self.consumer.committed(message.tp))
+        self.delivery.end(message.partition, lambda: self.consumer.mark_done(message, next_offset))
+
+    async def _on_folded(
+        self, state: PartitionState, records: Sequence[Record], folded: Sequence[Folded]
+    ) -> None:
+        activations = [result for result in folded if isinstance(result.event, events.Activate)]
+        if activations:
+            await self.serving.want(state.model_id)
+        if self._ranked:
+            wanted = wanted_after_activation(state) if activations else wanted_after(folded)
+            if wanted:
+                self.delivery.expect(await self.lists.make(state, wanted))
+        if self._archived:
+            self.delivery.expect(
+                self.archive.submit(self.generation, state.partition, state.position, records, folded)
+            )
+        self.delivery.expect(*self.dead_letters.submit(state.partition, records, folded))
+
+    def _on_barrier(self, state: PartitionState, barrier: events.Barrier) -> None:
+        self.coordinator.begun(barrier.snapshot_id)
+        task = asyncio.create_task(asyncio.to_thread(self._write_part, barrier.snapshot_id, state.copy()))
+        self._beside.add(task)
+        task.add_done_callback(self._beside_ended)
+
+    def _write_part(self, snapshot_id: str, state: PartitionState) -> None:
+        written = write_part(self.store, snapshot_id, state)
+        _log.info(
+            "part", snapshot_id=snapshot_id, partition=state.partition, cut=state.position, written=written
+        )
+
+    def _beside_ended(self, task: asyncio.Task[None]) -> None:
+        self._beside.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a part or an early restore failed", error=repr(error))
+
+    async def _rerank(self, model_id: str) -> None:
+        for state in list(self.partitions.states.values()):
+            async with self.partitions.lock(state.partition):
+                if state.model_id == model_id and self._ranked:
+                    await self.lists.make(state, wanted_after_activation(state))
+
+    async def _on_assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
+        task = asyncio.create_task(self._hold(sorted(assigned)))
+        self._beside.add(task)
+        task.add_done_callback(self._beside_ended)
+
+    async def _hold(self, assigned: Sequence[TP]) -> None:
+        """Restore what was assigned before its first record comes, so that this one is answered at once."""
+        for tp in assigned:
+            while not self.consumer.delivering(tp):
+                await asyncio.sleep(_LOOK_S)
+                if tp not in self.consumer.assignment():
+                    return
+            await self.partitions.hold(tp.partition, self.consumer.committed(tp))
+            if tp.partition in self.partitions.states:
+                await self.serving.want(self.partitions.states[tp.partition].model_id)
+
+    async def _on_revoked(self, _: Any, revoked: set[TP], **__: Any) -> None:
+        self.partitions.release(tp.partition for tp in revoked)
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, **switches: bool) -> AsyncIterator[Worker]:
+    """Yield a worker with its clients open.
+
+    Raises
+    ------
+    LogUnavailable
+        Kafka does not answer.
+    LogMismatch
+        The log has another number of partitions, or was not made by Segue.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    async with LogReader(settings) as reader:
+        generation = await reader.generation()
+    async with open_documents(settings) as database, LogWriter(settings) as writer:
+        yield Worker(settings, database, writer, generation, **switches)

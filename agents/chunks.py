@@ -1,0 +1,148 @@
+"""All that reaches into Faust's private parts: chunks of records instead of single records.
+
+Faust 0.15.3 spends four tasks and eleven turns of the event loop on each record. Here the loop that drains
+fetched records hands on one message whose value is a list of records of one partition, in order. Faust's own
+acknowledgement of such a message means nothing: the agent marks a chunk *done* when its effects are
+acknowledged, and only then is its end offered for commit, and only by the member of the group to whom the
+chunk was delivered.
+
+What is overridden or read, and checked by ``tests/agents/test_chunks.py`` against the pinned version:
+``App._new_transport``, ``Consumer._drain_messages``, ``_wait_next_records``, ``_new_offset``, ``_should_commit``,
+``_filter_tps_with_pending_acks``, ``_committed_offset``, ``_read_offset``, ``ack``, ``perform_seek``, ``on_partitions_revoked``.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import faust
+import structlog
+from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage, Message, ack_lock
+from mode.utils.futures import notify
+
+from recommender.partition import Record
+
+_log = structlog.get_logger()
+_POLL_S = 1.0
+
+
+class ChunkSchema(faust.Schema):
+    """Hands the list of records on as it is: nothing is decoded where an error would stop the agent."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
+        """Return no key: each record of the chunk has its own."""
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        """Return the chunk."""
+        return message.value
+
+
+class ChunkConsumer(Consumer):  # type: ignore[misc]
+    """A Faust consumer that delivers chunks and commits what was marked done."""
+
+    chunk_records = 2_000
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._done: dict[TP, int] = {}
+
+    def mark_done(self, message: Message, next_offset: int) -> bool:
+        """Offer everything below ``next_offset`` for commit; return False if it is another's business by now.
+
+        A chunk that was delivered before a rebalance is not committed: its partition may have moved.
+        """
+        if message.generation_id != self.app.consumer_generation_id:
+            return False
+        self._done[message.tp] = max(next_offset, self._done.get(message.tp, 0))
+        return True
+
+    def committed(self, tp: TP) -> int:
+        """Return the offset from which delivery began or went on; 0 when nothing was ever committed."""
+        return self._committed_offset[tp] or 0
+
+    def delivering(self, tp: TP) -> bool:
+        """Return whether it is known from which offset on this partition is delivered."""
+        return tp in self._read_offset
+
+    def ack(self, message: Message) -> bool:
+        """Note that Faust let go of a chunk; says nothing about its effects."""
+        with ack_lock:
+            if message.acked:
+                return False
+            message.acked = True
+            self._unacked_messages.discard(message)
+            notify(self._waiting_for_ack)
+            return True
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget what was done in partitions that moved."""
+        for tp in revoked:
+            self._done.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self._done.get(tp)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                await self.sleep(0)
+                await self._deliver_fetched()
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.transport.app.should_stop:
+                raise
+
+    async def _deliver_fetched(self) -> None:
+        records, active = await self._wait_next_records(_POLL_S)
+        generation_id = self.app.consumer_generation_id
+        if not records or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()  # what was fetched meanwhile comes again from the committed offset
+            return
+        for tp, found in records.items():
+            for start in range(0, len(found), self.chunk_records):
+                if not self.flow_active or self.app.consumer_generation_id != generation_id:
+                    return
+                if active is None or tp in active or tp in self._buffered_partitions:
+                    chunk = found[start : start + self.chunk_records]
+                    message = self._chunk_message(tp, chunk, generation_id)
+                    await self.wait_first(self.callback(message), self.suspend_flow.wait())
+                    self._read_offset[tp] = chunk[-1].offset
+
+    def _chunk_message(self, tp: TP, chunk: list[Any], generation_id: int) -> ConsumerMessage:
+        records: list[Record] = [(record.offset, record.key, record.value) for record in chunk]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            chunk[0].offset,
+            chunk[0].timestamp / 1000.0,
+            chunk[0].timestamp_type,
+            None,
+            None,
+            records,
+            None,
+            tp=tp,
+            generation_id=generation_id,
+        )
+
+
+class ChunkTransport(Transport):  # type: ignore[misc]
+    """The aiokafka transport with ``ChunkConsumer``."""
+
+    Consumer = ChunkConsumer
+
+
+class ChunkApp(faust.App):
+    """A Faust app whose streams carry chunks."""
+
+    def _new_transport(self) -> ChunkTransport:
+        return ChunkTransport(self.conf.broker_consumer, self)

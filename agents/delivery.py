@@ -1,0 +1,49 @@
+"""When a chunk is done: all that it caused is acknowledged, and so is everything before it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+MAX_IN_FLIGHT = 64
+
+
+class Delivery:
+    """Marks chunks done, in order per partition.
+
+    At most ``MAX_IN_FLIGHT`` chunks wait for acknowledgements; then ``begin`` waits, so an outage of
+    MongoDB or Kafka pauses the worker and loses nothing.
+    """
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._last: dict[int, asyncio.Task[None]] = {}
+        self._acknowledgements: list[asyncio.Future[None]] = []
+
+    async def begin(self) -> None:
+        """Wait for a free slot."""
+        await self._slots.acquire()
+        self._acknowledgements = []
+
+    def expect(self, *acknowledgements: asyncio.Future[None]) -> None:
+        """Add what the chunk begun last has to wait for."""
+        self._acknowledgements.extend(acknowledgements)
+
+    def end(self, partition: int, mark_done: Callable[[], object]) -> None:
+        """Call ``mark_done`` when all of the chunk's acknowledgements and earlier chunks are there."""
+        task = asyncio.create_task(self._finish(self._acknowledgements, self._last.get(partition), mark_done))
+        self._acknowledgements = []
+        self._last[partition] = task
+
+    async def _finish(
+        self,
+        acknowledgements: Sequence[asyncio.Future[None]],
+        earlier: asyncio.Task[None] | None,
+        mark_done: Callable[[], object],
+    ) -> None:
+        try:
+            if earlier is not None:
+                await earlier
+            for acknowledgement in acknowledgements:
+                await acknowledgement
+            mark_done()
+        finally:
+            self._slots.release()

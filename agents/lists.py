@@ -1,0 +1,157 @@
+"""Lists: who gets a new one, how it is ranked, and how it is sent until the broker has it."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from agents.serving import Serving
+from connections.event_log import LogWriter
+from recommender.history import History
+from recommender.partition import Folded, PartitionState
+from recommender.ranking import RankingConfig, Request, recommend
+from recommender.windows import Outcome
+from schemas import events, recommendations
+from schemas.errors import LogUnavailable
+from schemas.recommendations import Cause, Recommendations, Timings
+from schemas.topics import RECOMMENDATIONS
+
+_log = structlog.get_logger()
+_RANKED_AT_ONCE = 32
+_RETRY_S = 0.5
+RERANKED_USERS = 2_000
+"""Users of a partition, seen last, whose lists are made anew when a model becomes active."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A user whose list is due: after ``event``, or (None) because the model changed."""
+
+    user_id: str
+    offset: int
+    event: events.UserEvent | None
+
+
+def wanted_after(folded: Sequence[Folded]) -> list[Wanted]:
+    """Return each user with applied events once, with the newest of them."""
+    newest: dict[str, Wanted] = {}
+    for result in folded:
+        if result.outcome is Outcome.APPLIED and result.user_id is not None:
+            assert isinstance(result.event, events.UserEvent)
+            newest[result.user_id] = Wanted(result.user_id, result.offset, result.event)
+    return list(newest.values())
+
+
+def wanted_after_activation(state: PartitionState) -> list[Wanted]:
+    """Return the users of a partition who were seen last; their lists reflect the state as it is."""
+    seen = sorted(
+        ((History.from_bytes(data).last_event_ms, user_id) for user_id, data in state.histories.items()),
+        reverse=True,
+    )
+    return [Wanted(user_id, state.position - 1, None) for _, user_id in seen[:RERANKED_USERS]]
+
+
+class Lists:
+    """Ranks lists and sends them; the newest of a user replaces one that is not yet sent.
+
+    Run ``run`` beside it. One batch is under way at a time, so lists of a user never overtake each other.
+
+    Parameters
+    ----------
+    generation : the log's name, written into each list
+    """
+
+    def __init__(self, writer: LogWriter, serving: Serving, generation: str, config: RankingConfig) -> None:
+        self._writer = writer
+        self._serving = serving
+        self._generation = generation
+        self._config = config
+        self._outbox: dict[str, bytes] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+        self._arrived = asyncio.Event()
+        self.sent = 0
+
+    async def make(self, state: PartitionState, wanted: Sequence[Wanted]) -> asyncio.Future[None]:
+        """Rank the lists of ``wanted`` from ``state``; the returned future ends when they are acknowledged."""
+        model = self._serving.model(state)
+        folded_ms = time.time() * 1000
+        for start in range(0, len(wanted), _RANKED_AT_ONCE):
+            some = wanted[start : start + _RANKED_AT_ONCE]
+            requests = [_request(state, one) for one in some]
+            ranked = await asyncio.to_thread(
+                recommend,
+                requests,
+                model,
+                self._serving.catalogue,
+                self._serving.charts,
+                self._config,
+            )
+            ranked_ms = time.time() * 1000
+            for one, items in zip(some, ranked, strict=True):
+                accepted_ms = folded_ms if one.event is None else float(one.event.server_time_ms)
+                message = Recommendations(
+                    generation=self._generation,
+                    partition=state.partition,
+                    offset=one.offset,
+                    model_id=None if model is None else model.model_id,
+                    charts_id=self._serving.charts.charts_id,
+                    catalogue_version=self._serving.catalogue.version,
+                    ranking_version=self._config.version,
+                    cause=_cause(one.event),
+                    items=items,
+                    timings=Timings(accepted_ms=accepted_ms, folded_ms=folded_ms, ranked_ms=ranked_ms),
+                )
+                self._outbox[one.user_id] = recommendations.encode(message)
+        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(acknowledged)
+        self._arrived.set()
+        return acknowledged
+
+    async def run(self) -> None:
+        """Send for as long as the worker lives; a broker that is away is waited for."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            waiting, self._waiting = self._waiting, []
+            await self._send_all()
+            for acknowledged in waiting:
+                if not acknowledged.done():
+                    acknowledged.set_result(None)
+
+    async def _send_all(self) -> None:
+        while self._outbox:
+            batch, self._outbox = self._outbox, {}
+            try:
+                await self._writer.append(
+                    RECOMMENDATIONS, [(user_id.encode(), value) for user_id, value in batch.items()]
+                )
+                self.sent += len(batch)
+            except LogUnavailable as error:
+                _log.warning("lists wait for Kafka", lists=len(batch), error=str(error))
+                self._outbox = batch | self._outbox  # what came meanwhile is newer
+                await asyncio.sleep(_RETRY_S)
+
+
+def _request(state: PartitionState, wanted: Wanted) -> Request:
+    data = state.histories.get(wanted.user_id)
+    played = wanted.event.track_id if isinstance(wanted.event, events.Play) else None
+    return Request(
+        user_id=wanted.user_id,
+        partition=state.partition,
+        offset=wanted.offset,
+        history=History.empty() if data is None else History.from_bytes(data),
+        last_track_id=played,
+    )
+
+
+def _cause(event: events.UserEvent | None) -> Cause | None:
+    if event is None:
+        return None
+    return Cause(
+        type=str(type(event).__struct_config__.tag),
+        session=event.session,
+        seq=event.seq,
+        track_id=getattr(event, "track_id", None),
+    )

@@ -1,0 +1,94 @@
+"""The states of the partitions that this worker holds, kept equal to the log.
+
+The state of a partition is the fold of its log below a position. A delivered record is folded only if it is
+the one at the position; anything else, a hole, a repetition or a partition that has just come, means restore.
+What was delivered, committed, killed or paused therefore never decides the state.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import structlog
+
+from agents.restore import OnBarrier, Restorer
+from recommender.partition import Folded, PartitionState, Record
+
+_log = structlog.get_logger()
+OnFolded = Callable[[PartitionState, Sequence[Record], Sequence[Folded]], Awaitable[None]]
+
+
+class Partitions:
+    """One state per partition held.
+
+    Parameters
+    ----------
+    restorer : makes a state from parts and log
+    on_barrier : called with the state exactly below each barrier
+    on_folded : awaited with every run of records folded live, in order; sends what they cause
+    """
+
+    def __init__(self, restorer: Restorer, on_barrier: OnBarrier, on_folded: OnFolded) -> None:
+        self._restorer = restorer
+        self._on_barrier = on_barrier
+        self._on_folded = on_folded
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.states: dict[int, PartitionState] = {}
+        self.restores = 0
+
+    async def fold(self, partition: int, records: Sequence[Record], committed: int) -> None:
+        """Fold delivered records, after restoring the partition if they do not follow its position.
+
+        Parameters
+        ----------
+        records : in order, of one partition
+        committed : offset below which everything that the log causes is known to be acknowledged;
+            what lies between it and the first record is worked off first
+        """
+        async with self._locks[partition]:
+            first = records[0][0]
+            state = self.states.get(partition)
+            if state is None or state.position != first:
+                state = await self._catch_up(partition, state, first, committed)
+            await self._fold_live(state, records)
+
+    async def hold(self, partition: int, committed: int) -> None:
+        """Restore a partition that was just assigned, before its first record comes."""
+        async with self._locks[partition]:
+            if partition not in self.states:
+                self.states[partition] = await self._restore(partition, committed)
+
+    def release(self, partitions: Iterable[int]) -> None:
+        """Forget the states of partitions that were revoked."""
+        for partition in partitions:
+            self.states.pop(partition, None)
+
+    def lock(self, partition: int) -> asyncio.Lock:
+        """Return the lock under which a partition's state changes and its lists are ranked."""
+        return self._locks[partition]
+
+    async def _catch_up(
+        self, partition: int, state: PartitionState | None, first: int, committed: int
+    ) -> PartitionState:
+        resume = min(committed if state is None else state.position, first)
+        if state is not None:
+            _log.warning(
+                "records do not follow the position",
+                partition=partition,
+                position=state.position,
+                delivered=first,
+            )
+        if state is None or state.position != resume:
+            self.states.pop(partition, None)
+            state = self.states[partition] = await self._restore(partition, resume)
+        async for records in self._restorer.records(partition, resume, first):
+            await self._fold_live(state, records)
+        return state
+
+    async def _restore(self, partition: int, offset: int) -> PartitionState:
+        self.restores += 1
+        return await self._restorer.state_below(partition, offset)
+
+    async def _fold_live(self, state: PartitionState, records: Sequence[Record]) -> None:
+        folded = state.fold(records, self._on_barrier)
+        await self._on_folded(state, records, folded)
