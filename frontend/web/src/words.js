@@ -1,0 +1,79 @@
+// Reasons, causes and times in words.
+
+const quoted = (title) => `“${title}”`;
+
+export function reasonWords(item) {
+  const [first] = item.reasons ?? [];
+  if (!first) return null;
+  switch (first.kind) {
+    case "interaction": {
+      const others = item.reasons.filter((reason) => reason.kind === "interaction" && reason.title);
+      if (!others.length) return "because of what you played";
+      return `because you played ${others.slice(0, 2).map((reason) => quoted(reason.title)).join(" and ")}`;
+    }
+    case "audio": return first.title ? `sounds like ${quoted(first.title)}` : "sounds like what you play";
+    case "taste": return "of a genre you chose";
+    case "discovery": return "something new for you";
+    case "popular": return first.count > 0 ? "popular here" : "from the catalogue";
+    default: return null;
+  }
+}
+
+export function shareWords(item) {
+  return (item.reasons ?? [])
+    .filter((reason) => reason.kind === "interaction" && reason.share != null)
+    .map((reason) => `${reason.title ?? "a track"}: ${Math.round(reason.share * 100)} % of the score`);
+}
+
+const DONE = {
+  play: "played", like: "liked", unlike: "took back the like of", hide: "hid", unhide: "showed again",
+  less: "asked for fewer like", taste_start: "chose your taste", imported_listens: "imported",
+};
+
+export function causeWords(list) {
+  if (!list?.cause) return null;
+  const done = DONE[list.cause.type] ?? list.cause.type;
+  const what = list.cause.title ? `you ${done} ${list.cause.title}` : `you ${done}${list.cause.type === "hide" ? " an artist" : ""}`;
+  return `Updated after ${what}${list.latency_ms == null ? "" : `, ${milliseconds(list.latency_ms)}`}`;
+}
+
+export function milliseconds(value) {
+  return value < 10_000 ? `${Math.max(0, value).toFixed(value < 10 ? 1 : 0)} ms` : `${(value / 1000).toFixed(0)} s`;
+}
+
+export function hops(timings) {
+  if (!timings) return [];
+  const steps = [
+    ["accepted to folded into your history", timings.folded_ms - timings.accepted_ms],
+    ["folded to ranked", timings.ranked_ms - timings.folded_ms],
+  ];
+  if (timings.sent_ms != null) steps.push(["ranked to sent to this page", timings.sent_ms - timings.ranked_ms]);
+  return steps.map(([name, value]) => ({ name, value: milliseconds(value) }));
+}
+
+export function clock(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+export function when(ms, now = Date.now()) {
+  const minutes = Math.round((now - ms) / 60_000);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${minutes} min ago`;
+  return new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+export function listTitle(list) {
+  return list?.model_id || !list ? "Made for you" : "Popular here while Segue learns";
+}
+
+const HEARD = { finished: "heard to the end", skipped: "skipped", stopped: "stopped" };
+const EVENT = {
+  like: "Liked", unlike: "Like taken back", hide: "Hidden", unhide: "Shown again", less: "Fewer like this",
+  taste_start: "Taste chosen", imported_listens: "Imported", forget: "Forgotten",
+};
+
+export function historyWords(entry) {
+  if (entry.type !== "play") return EVENT[entry.type] ?? entry.type;
+  return `${HEARD[entry.end_reason] ?? "Played"} after ${clock(entry.listened_ms ?? 0)}`;
+}
