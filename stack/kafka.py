@@ -70,7 +70,7 @@ def prepare_kafka(settings: Settings) -> Program:
         name="kafka",
         command=(*java, "kafka.Kafka", str(properties)),
         log_file=settings.data_dir.resolve() / "logs" / "kafka.log",
-        stop_within_s=10.0,
+        stop_within_s=6.0,
     )
 
 

@@ -66,7 +66,7 @@ def prepare_mongod(settings: Settings) -> Program:
         *("--wiredTigerCacheSizeGB", _CACHE_GB, "--setParameter", "diagnosticDataCollectionEnabled=false"),
     )
     log_file = settings.data_dir.resolve() / "logs" / "mongod.log"
-    return Program(name="mongod", command=command, log_file=log_file, stop_within_s=10.0)
+    return Program(name="mongod", command=command, log_file=log_file, stop_within_s=5.0)
 
 
 async def mongod_is_primary(settings: Settings) -> bool:

@@ -1,0 +1,50 @@
+# Every target says what it does: `make help`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV ?= uv
+COMPILE := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	--no-header --no-annotate
+
+.PHONY: help setup up test check bench faults lock notice settings-page clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+setup: ## install everything that Segue needs into .venv and .cache
+	@$(PYTHON) stack/bootstrap.py
+
+up: setup ## start Segue and print its address; Ctrl-C stops it
+	@$(BIN)/segue up
+
+test: ## install the tools too, then lint, type check and run all tests
+	@$(PYTHON) stack/bootstrap.py --tests
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: ## lint and type check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## list the benchmarks; run one with `.venv/bin/python -m bench NAME`
+	@$(BIN)/python -m bench
+
+faults: ## kill and pause the running programs, and count what was lost: the long form
+	@$(PYTHON) stack/bootstrap.py --tests
+	SEGUE_FAULTS=long $(BIN)/python -m pytest tests/faults
+
+lock: ## resolve the dependencies anew (needs uv)
+	$(COMPILE) pyproject.toml --group build -o requirements.lock
+	$(COMPILE) --group node -c requirements.lock -o requirements-node.lock
+	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
+
+notice: setup ## make NOTICE anew: the licence of every dependency
+	@$(BIN)/python -m stack.licences
+
+settings-page: setup ## make docs/settings.md anew
+	@$(BIN)/python -m stack.settings_page
+
+clean: ## remove what was installed and built; data folders stay
+	rm -rf .venv frontend/node_modules frontend/web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
