@@ -1,0 +1,100 @@
+"""What a training reads beside the parts: the snapshot's manifest, audio features, the served model."""
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from connections.documents import Database, answered
+from connections.event_log import LogReader
+from connections.model_store import load_model, model_document, served
+from connections.snapshot_store import SnapshotStore
+from recommender.history import FOLD_VERSION
+from schemas.documents import FEATURES
+from schemas.errors import InvalidModel, InvalidSnapshot
+from schemas.settings import Settings
+from schemas.snapshots import Manifest
+from training.gate import Served
+from training.placement import Features
+
+NEWEST = "newest"
+
+
+async def log_generation(settings: Settings) -> str:
+    """Return the generation of the log."""
+    async with LogReader(settings) as reader:
+        return await reader.generation()
+
+
+def find_snapshot(store: SnapshotStore, generation: str, snapshot_id: str) -> Manifest:
+    """Return the complete snapshot of that id, or the newest.
+
+    Raises
+    ------
+    InvalidSnapshot
+        There is none, or this code folds differently.
+    """
+    complete = store.manifests(generation)
+    wanted = [m for m in complete if snapshot_id in (NEWEST, m.snapshot_id)]
+    if not wanted:
+        what = "no complete snapshot" if snapshot_id == NEWEST else f"no complete snapshot {snapshot_id}"
+        raise InvalidSnapshot(f"there is {what} of this log in {store.uri}: run `segue snapshot`")
+    manifest = wanted[0]
+    if manifest.fold_version != FOLD_VERSION:
+        raise InvalidSnapshot(
+            f"snapshot {manifest.snapshot_id} is of fold version {manifest.fold_version}, this code folds "
+            f"{FOLD_VERSION}: run `segue snapshot`"
+        )
+    return manifest
+
+
+def part_uris(store: SnapshotStore, manifest: Manifest) -> list[str]:
+    """Return the addresses of the parts that hold users."""
+    return [
+        store.part_uri(manifest.generation, manifest.snapshot_id, part.partition)
+        for part in manifest.parts
+        if part.users
+    ]
+
+
+async def read_features(database: Database) -> Features:
+    """Return the audio features of the catalogue; of several scalers, those of the one used most."""
+    cursor = database[FEATURES.name].find({}, {"scaled": 1, "scaler_id": 1}).sort("_id", 1)
+    found: list[dict[str, Any]] = await answered(cursor.to_list(None), "reading audio features")
+    if not found:
+        return Features(np.empty(0, np.int64), np.empty((0, 0)))
+    kind = Counter((doc["scaler_id"], len(doc["scaled"])) for doc in found).most_common(1)[0][0]
+    same = [doc for doc in found if (doc["scaler_id"], len(doc["scaled"])) == kind]
+    scaled = np.array([doc["scaled"] for doc in same], np.float64)
+    finite = np.isfinite(scaled).all(axis=1)
+    return Features(np.array([doc["_id"] for doc in same], np.int64)[finite], scaled[finite])
+
+
+async def read_served(database: Database) -> Served | None:
+    """Return the served model with its evaluation; None without one, or when it is damaged.
+
+    A damaged served model must not keep a good one out.
+    """
+    pointer = await served(database)
+    if pointer is None:
+        return None
+    document = await model_document(database, pointer["model_id"])
+    try:
+        model = await load_model(database, pointer["model_id"])
+    except InvalidModel:
+        return None
+    metrics = document["metrics"] if document else {}
+    snapshot_ms = metrics.get("snapshot", {}).get("created_ms", 0)
+    return Served(model, metrics, snapshot_ms / 1000.0)
+
+
+def describe_inputs(manifest: Manifest, features: Features) -> dict[str, Any]:
+    """Return what identifies the inputs, for ``training_id``."""
+    digest = hashlib.sha256(features.track_ids.tobytes())
+    digest.update(features.scaled.tobytes())
+    return {
+        "generation": manifest.generation,
+        "parts": [[part.partition, part.cut, part.digest] for part in manifest.parts],
+        "features": digest.hexdigest(),
+    }

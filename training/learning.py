@@ -1,0 +1,175 @@
+"""The blocking part of a training: everything between the parts and the arrays of a model."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame, SparkSession
+
+from recommender.model import Model, canonical_arrays, rows_of
+from schemas.errors import InvalidModel
+from training import gate
+from training.configuration import TrainingConfig
+from training.evaluation import Contest
+from training.fit import Fit, fit, held_out_rmse
+from training.gate import Served
+from training.interactions import (
+    Ids,
+    dense_ids,
+    held_out_ratings,
+    judged_users,
+    outcome_counts,
+    prepared_users,
+    ratings,
+)
+from training.judgement import Judged, judged_from
+from training.placement import Features, Placement, place
+
+Report = Callable[[str], None]
+CANDIDATE = "candidate"
+STEPS = 6
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a training found; ``reasons`` is empty where the model may be served."""
+
+    arrays: dict[str, NDArray[Any]]
+    rank: int
+    evaluation: dict[str, Any]
+    reasons: list[str]
+
+
+def learn(
+    spark: SparkSession,
+    part_uris: Sequence[str],
+    config: TrainingConfig,
+    features: Features,
+    served: Served | None,
+    report: Report,
+) -> Learned:
+    """Prepare, judge on a split, fit on everything, place tracks without plays.
+
+    Raises
+    ------
+    InvalidModel
+        There is too little to learn from.
+    """
+    report("reading the snapshot")
+    prepared = prepared_users(spark, part_uris, config)
+    counts = outcome_counts(prepared)
+    ids = dense_ids(prepared)
+    _enough(ids, config)
+    report(f"fitting on the training share of {len(ids.user_ids)} users and {len(ids.track_ids)} tracks")
+    evaluation, reasons = _judge(spark, prepared, ids, config, served, report)
+    report("fitting on everything")
+    final = _fit(spark, prepared, ids, config, training_only=False)
+    reasons += [reason for reason in (gate.not_finite(final.rows),) if reason]
+    report("placing tracks without plays")
+    arrays, placed = _arrays(final, ids, features)
+    evaluation |= {"outliers": counts, "fit_s": round(final.fit_s, 2), "placed": _placed(placed)}
+    evaluation["model"]["tracks"] = len(arrays["track_ids"])
+    prepared.unpersist()
+    return Learned(arrays, final.rank, evaluation, reasons)
+
+
+def judge_served(
+    spark: SparkSession,
+    part_uris: Sequence[str],
+    config: TrainingConfig,
+    model: Model,
+    report: Report,
+) -> dict[str, Any]:
+    """Judge a published model on the split of a snapshot; it may have seen what is held out."""
+    report("reading the snapshot")
+    prepared = prepared_users(spark, part_uris, config)
+    ids = dense_ids(prepared)
+    _enough(ids, config)
+    judged = _judged(prepared, ids, config)
+    report(f"ranking {judged.users} users over {len(ids.track_ids)} tracks")
+    contest = Contest.between(model, judged, ids, config.seed)
+    return contest.as_dict()
+
+
+def _enough(ids: Ids, config: TrainingConfig) -> None:
+    users, tracks = len(ids.user_ids), len(ids.track_ids)
+    if users < config.min_users or tracks < 2:
+        raise InvalidModel(
+            f"{users} users with {tracks} tracks are too few to learn from; "
+            f"{config.min_users} users and 2 tracks are needed"
+        )
+
+
+def _judged(prepared: DataFrame, ids: Ids, config: TrainingConfig) -> Judged:
+    table = judged_users(prepared, config.judged_users)
+    if table.num_rows == 0:
+        raise InvalidModel("no user has the three positive interactions that a judgement needs")
+    return judged_from(table, ids.track_ids)
+
+
+def _fit(
+    spark: SparkSession, prepared: DataFrame, ids: Ids, config: TrainingConfig, *, training_only: bool
+) -> Fit:
+    rank = config.rank_for(len(ids.user_ids), len(ids.track_ids))
+    return fit(ratings(spark, prepared, ids, training_only=training_only), config, rank)
+
+
+def _judge(
+    spark: SparkSession,
+    prepared: DataFrame,
+    ids: Ids,
+    config: TrainingConfig,
+    served: Served | None,
+    report: Report,
+) -> tuple[dict[str, Any], list[str]]:
+    judged = _judged(prepared, ids, config)
+    trial = _fit(spark, prepared, ids, config, training_only=True)
+    report(f"ranking {judged.users} users over {len(ids.track_ids)} tracks")
+    began = time.monotonic()
+    broken = gate.not_finite(trial.rows)
+    if broken:
+        raise InvalidModel(broken)
+    contest = Contest.between(_trial_model(trial, ids, config), judged, ids, config.seed)
+    evaluation = contest.as_dict()
+    reasons = [
+        gate.not_covering(contest.folded, judged.users, contest.lists),
+        gate.not_better_than_popularity(contest.gain, judged.users),
+    ]
+    if served is not None:
+        evaluation["served"] = contest.against(served.model, served.snapshot_s)
+        reasons.append(gate.worse_than_served(evaluation, served.evaluation))
+    evaluation["rmse"] = held_out_rmse(trial, held_out_ratings(spark, prepared, ids))
+    evaluation["judge_s"] = round(time.monotonic() - began, 2)
+    return evaluation, [reason for reason in reasons if reason]
+
+
+def _trial_model(trial: Fit, ids: Ids, config: TrainingConfig) -> Model:
+    return Model.build(
+        CANDIDATE,
+        ids.track_ids[trial.items],
+        trial.rows,
+        np.ones(len(trial.items), bool),
+        ids.training_listeners[trial.items].astype(np.float32),
+        config.reg_param,
+        config.alpha,
+    )
+
+
+def _arrays(final: Fit, ids: Ids, features: Features) -> tuple[dict[str, NDArray[Any]], Placement]:
+    fitted_ids = ids.track_ids[final.items]
+    placed = place(features.scaled, rows_of(fitted_ids, features.track_ids), final.rows)
+    track_ids = np.concatenate((fitted_ids, features.track_ids[placed.at]))
+    order = np.argsort(track_ids)
+    rows = np.concatenate((final.rows, placed.rows))
+    fitted = np.arange(len(track_ids)) < len(fitted_ids)
+    listeners = np.concatenate((ids.listeners[final.items], np.zeros(len(placed.at))))
+    return canonical_arrays(track_ids[order], rows[order], fitted[order], listeners[order]), placed
+
+
+def _placed(placed: Placement) -> dict[str, Any]:
+    return {"tracks": len(placed.at), "penalty": placed.penalty, "explained": placed.explained}
+
+

@@ -1,0 +1,227 @@
+"""One training from a snapshot to a served or refused model, and one evaluation of the served model."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from connections.documents import Database, open_documents
+from connections.model_store import model_document, next_seq, prune_models, refuse_model, served
+from connections.snapshot_store import SnapshotStore
+from recommender.model import model_digest
+from schemas.errors import InvalidInput, InvalidModel, SegueError, Unavailable
+from schemas.settings import Settings
+from schemas.snapshots import Manifest
+from training.configuration import TrainingConfig, training_id
+from training.inputs import (
+    describe_inputs,
+    find_snapshot,
+    log_generation,
+    part_uris,
+    read_features,
+    read_served,
+)
+from training.learning import STEPS, Learned, Report, judge_served, learn
+from training.lease import training_lease
+from training.progress import Progress
+from training.publication import finish_activation, publish
+from training.session import spark_log, spark_session
+
+T = TypeVar("T")
+PUBLISHED, REFUSED = "published", "refused"
+
+
+async def train(
+    settings: Settings, snapshot_id: str, config: TrainingConfig, console: Console
+) -> dict[str, Any]:
+    """Train on a snapshot and publish the model, or refuse it with a reason.
+
+    Returns
+    -------
+    ``model_id``, ``state`` (``published`` or ``refused``), ``reason``, ``seq``, ``training_id``,
+    ``snapshot_id``, ``rank``, ``evaluation``, ``seconds``.
+
+    Raises
+    ------
+    InvalidSnapshot, InvalidModel, Unavailable, LogMismatch, MissingRequirement
+    """
+    began = time.monotonic()
+    generation = await log_generation(settings)
+    store = SnapshotStore(settings.snapshot_location)
+
+    def waiting() -> None:
+        console.print("waiting for another training to end")
+
+    async with open_documents(settings) as database, training_lease(database, waiting):
+        await finish_activation(settings, database)
+        manifest = find_snapshot(store, generation, snapshot_id)
+        result = await _train_on(settings, database, store, manifest, config, console)
+    return result | {"seconds": round(time.monotonic() - began, 1)}
+
+
+async def evaluate(
+    settings: Settings, snapshot_id: str, config: TrainingConfig, console: Console
+) -> dict[str, Any]:
+    """Judge the served model on a snapshot's split; it may have learned from what is held out.
+
+    Raises
+    ------
+    InvalidInput
+        No model is in service.
+    """
+    generation = await log_generation(settings)
+    store = SnapshotStore(settings.snapshot_location)
+    manifest = find_snapshot(store, generation, snapshot_id)
+    async with open_documents(settings) as database:
+        current = await read_served(database)
+    if current is None:
+        raise InvalidInput("no model is in service: run `segue train`")
+    uris = part_uris(store, manifest)
+    evaluation = await _in_spark(
+        settings,
+        config,
+        lambda spark: judge_served(spark, uris, config, current.model, console.print),
+    )
+    seen = current.snapshot_s * 1000 >= manifest.created_ms
+    return {
+        "model_id": current.model.model_id,
+        "snapshot_id": manifest.snapshot_id,
+        "trained_on_this_snapshot_or_newer": seen,
+        "evaluation": evaluation,
+    }
+
+
+async def _train_on(
+    settings: Settings,
+    database: Database,
+    store: SnapshotStore,
+    manifest: Manifest,
+    config: TrainingConfig,
+    console: Console,
+) -> dict[str, Any]:
+    features = await read_features(database)
+    name = training_id(config, describe_inputs(manifest, features))
+    same = await _already_served(database, name, manifest)
+    if same is not None:
+        console.print("the served model was trained on exactly these inputs")
+        return same
+    current = await read_served(database)
+    uris = part_uris(store, manifest)
+    progress = Progress(database, f"training-{name[:16]}", STEPS + 1, console)
+    try:
+        report = _reporting(progress)
+        learned = await _in_spark(
+            settings, config, lambda spark: learn(spark, uris, config, features, current, report)
+        )
+        document = _document(learned, name, manifest, config)
+        result = await _settle(settings, database, document, learned, progress)
+    except SegueError as error:
+        await progress.end("refused" if isinstance(error, InvalidModel) else "failed", str(error))
+        raise
+    await progress.end("done" if result["state"] == PUBLISHED else "refused", result["reason"] or "")
+    return result
+
+
+async def _settle(
+    settings: Settings, database: Database, document: dict[str, Any], learned: Learned, progress: Progress
+) -> dict[str, Any]:
+    """Publish, or leave the reason for the refusal."""
+    if learned.reasons:
+        reason = "; ".join(learned.reasons)
+        await refuse_model(database, document | {"seq": await next_seq(database)}, reason)
+        await prune_models(database, settings.models_kept)
+        return _result(document, REFUSED, reason, None)
+    await progress.step("publishing the model")
+    pointer = await publish(settings, database, document, learned.arrays)
+    await prune_models(database, settings.models_kept)
+    return _result(document, PUBLISHED, None, pointer["seq"])
+
+
+def _document(
+    learned: Learned, name: str, manifest: Manifest, config: TrainingConfig
+) -> dict[str, Any]:
+    parameters = {
+        "rank": learned.rank,
+        "reg_param": config.reg_param,
+        "alpha": config.alpha,
+        "max_iter": config.max_iter,
+    }
+    snapshot = {
+        "created_ms": manifest.created_ms,
+        "applied": manifest.counts.get("applied", 0),
+        "users": manifest.users,
+    }
+    return parameters | {
+        "_id": model_digest(learned.arrays, parameters),
+        "seq": 0,  # given when it is settled
+        "training_id": name,
+        "snapshot_id": manifest.snapshot_id,
+        "generation": manifest.generation,
+        "items": len(learned.arrays["track_ids"]),
+        "metrics": learned.evaluation | {"snapshot": snapshot},
+        "created_ms": time.time_ns() // 1_000_000,
+    }
+
+
+def _result(document: dict[str, Any], state: str, reason: str | None, seq: int | None) -> dict[str, Any]:
+    return {
+        "model_id": document["_id"],
+        "state": state,
+        "reason": reason,
+        "seq": seq,
+        "training_id": document["training_id"],
+        "snapshot_id": document["snapshot_id"],
+        "rank": document["rank"],
+        "evaluation": document["metrics"],
+    }
+
+
+async def _already_served(database: Database, name: str, manifest: Manifest) -> dict[str, Any] | None:
+    """Return the result again when the served model was made of the same inputs and configuration."""
+    pointer = await served(database)
+    document = await model_document(database, pointer["model_id"]) if pointer else None
+    if pointer is None or document is None or document["training_id"] != name:
+        return None
+    found = dict(document) | {"snapshot_id": manifest.snapshot_id}
+    return _result(found, PUBLISHED, None, pointer["seq"])
+
+
+def _reporting(progress: Progress) -> Report:
+    """Return a function that a thread may call to begin a step."""
+    loop = asyncio.get_running_loop()
+
+    def report(message: str) -> None:
+        asyncio.run_coroutine_threadsafe(progress.step(message), loop).result()
+
+    return report
+
+
+async def _in_spark(
+    settings: Settings, config: TrainingConfig, work: Callable[[SparkSession], T]
+) -> T:
+    """Run blocking work with a Spark session in a thread.
+
+    Raises
+    ------
+    InvalidModel
+        Spark failed at the work: trying again would fail again.
+    Unavailable
+        The virtual machine died.
+    """
+
+    def run() -> T:
+        with spark_session(settings, blocks=config.blocks) as spark:
+            return work(spark)
+
+    try:
+        return await asyncio.to_thread(run)
+    except (PySparkException, Py4JJavaError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InvalidModel(f"Spark could not train: {first}; see {spark_log(settings)}") from error
+    except (Py4JError, ConnectionError) as error:
+        raise Unavailable(f"Spark's virtual machine died; see {spark_log(settings)}") from error
