@@ -45,8 +45,9 @@ def standing(history: History, last_track_id: int | None, recent_tracks: int) ->
     played = (rows["source"] == HERE) & ((rows["listens"] > 0) | (rows["skips"] > 0) | (flags == 0))
     by_time = np.flatnonzero(played)[np.argsort(rows["last_s"][played], kind="stable")[::-1]]
     recent = track_ids[by_time[:recent_tracks]]
-    last_s = rows["last_s"][by_time]
-    tied = track_ids[by_time[recent_tracks:][(last_s == last_s[:1])[recent_tracks:]]]
+    times = rows["last_s"][by_time]
+    later = by_time[recent_tracks:][times[recent_tracks:] == times.max(initial=0)]
+    tied = track_ids[later if recent_tracks else later[:0]]
     known_last = [] if last_track_id is None else [last_track_id]
     return Standing(
         forbidden=np.concatenate([track_ids[(flags & HIDDEN) != 0], recent, known_last]).astype(np.int64),
