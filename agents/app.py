@@ -131,7 +131,7 @@ class Worker:
             topic_name(self.settings, PLAYS), schema=ChunkSchema(), internal=False, maxsize=16
         )
 
-        @self.app.agent(topic, name="plays", concurrency=1)  # type: ignore[untyped-decorator]
+        @self.app.agent(topic, name="plays", concurrency=1)
         async def fold_plays(stream: Any) -> None:
             async for event in stream.events():
                 await self._on_chunk(event.message)
@@ -187,7 +187,8 @@ class Worker:
                 if state.model_id == model_id and self._ranked:
                     await self.lists.make(state, wanted_after_activation(state))
 
-    async def _on_assigned(self, _: Any, assigned: set[TP], **__: Any) -> None:
+    async def _on_assigned(self, *signal: Any, **__: Any) -> None:
+        _, assigned = signal
         task = asyncio.create_task(self._hold(sorted(assigned)))
         self._beside.add(task)
         task.add_done_callback(self._beside_ended)
@@ -203,7 +204,8 @@ class Worker:
             if tp.partition in self.partitions.states:
                 await self.serving.want(self.partitions.states[tp.partition].model_id)
 
-    async def _on_revoked(self, _: Any, revoked: set[TP], **__: Any) -> None:
+    async def _on_revoked(self, *signal: Any, **__: Any) -> None:
+        _, revoked = signal
         self.partitions.release(tp.partition for tp in revoked)
 
 

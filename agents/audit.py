@@ -48,7 +48,7 @@ async def held_states(ports: Sequence[int]) -> dict[int, dict[str, Any]]:
 
 
 async def fold_again(reader: LogReader, partition: int, end: int) -> tuple[PartitionState, dict[str, int]]:
-    """Return the fold of a partition below ``end`` from its beginning, and each user's last applied offset."""
+    """Return the fold of a partition below ``end``, and each user's last applied offset."""
     state = PartitionState(partition)
     last: dict[str, int] = {}
     async for records in reader.read(partition, 0, end):

@@ -7,13 +7,14 @@ acknowledged, and only then is its end offered for commit, and only by the membe
 chunk was delivered.
 
 What is overridden or read, and checked by ``tests/agents/test_chunks.py`` against the pinned version:
-``App._new_transport``, ``Consumer._drain_messages``, ``_wait_next_records``, ``_new_offset``, ``_should_commit``,
-``_filter_tps_with_pending_acks``, ``_committed_offset``, ``_read_offset``, ``ack``, ``perform_seek``, ``on_partitions_revoked``.
+``App._new_transport``, ``Consumer._drain_messages``, ``_wait_next_records``, ``_new_offset``,
+``_should_commit``, ``_filter_tps_with_pending_acks``, ``_committed_offset``, ``_read_offset``, ``ack``,
+``perform_seek``, ``on_partitions_revoked``.
 """
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import faust
 import structlog
@@ -28,7 +29,7 @@ _log = structlog.get_logger()
 _POLL_S = 1.0
 
 
-class ChunkSchema(faust.Schema):
+class ChunkSchema(faust.Schema[Any, Any]):
     """Hands the list of records on as it is: nothing is decoded where an error would stop the agent."""
 
     def loads_key(self, app: Any, message: Any, **_: Any) -> None:
@@ -39,7 +40,7 @@ class ChunkSchema(faust.Schema):
         return message.value
 
 
-class ChunkConsumer(Consumer):  # type: ignore[misc]
+class ChunkConsumer(Consumer):
     """A Faust consumer that delivers chunks and commits what was marked done."""
 
     chunk_records = 2_000
@@ -128,14 +129,14 @@ class ChunkConsumer(Consumer):  # type: ignore[misc]
             chunk[0].timestamp_type,
             None,
             None,
-            records,
+            cast(Any, records),  # Faust says bytes; ``ChunkSchema`` hands on what is there
             None,
             tp=tp,
             generation_id=generation_id,
         )
 
 
-class ChunkTransport(Transport):  # type: ignore[misc]
+class ChunkTransport(Transport):
     """The aiokafka transport with ``ChunkConsumer``."""
 
     Consumer = ChunkConsumer

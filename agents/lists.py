@@ -74,7 +74,7 @@ class Lists:
         self.sent = 0
 
     async def make(self, state: PartitionState, wanted: Sequence[Wanted]) -> asyncio.Future[None]:
-        """Rank the lists of ``wanted`` from ``state``; the returned future ends when they are acknowledged."""
+        """Rank the lists of ``wanted`` from ``state``; the future ends when they are acknowledged."""
         model = self._serving.model(state)
         folded_ms = time.time() * 1000
         for start in range(0, len(wanted), _RANKED_AT_ONCE):

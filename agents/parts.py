@@ -32,7 +32,7 @@ def write_part(store: SnapshotStore, snapshot_id: str, state: PartitionState) ->
         digest=state.digest(),
         model_id=state.model_id,
         model_seq=state.model_seq,
-        counts={outcome: count for outcome, count in sorted(state.counts.items())},
+        counts=dict(sorted(state.counts.items())),
         users=len(state.histories),
     )
     return store.write_part(header, sorted(state.histories.items()))

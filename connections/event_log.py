@@ -248,7 +248,24 @@ async def ensure_topics(settings: Settings) -> str:
     """Create the topics that are missing and name a new log; return the log's generation.
 
     Idempotent, also after being killed half way: a partition that is still empty gets its name.
+
+    Raises
+    ------
+    LogUnavailable
+        Kafka did not answer, or refused a topic.
+    LogMismatch
+        The topic of plays is there already and was not made by Segue.
     """
+    await create_topics(settings)
+    async with LogReader(settings) as reader:
+        ends = await reader.end_offsets()
+        if any(end == 0 for end in ends.values()):
+            await _name_log(settings, reader, ends)
+        return await reader.generation()
+
+
+async def create_topics(settings: Settings) -> None:
+    """Create the topics that are missing."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_address)
     try:
         await admin.start()
@@ -260,11 +277,6 @@ async def ensure_topics(settings: Settings) -> str:
         raise LogUnavailable(f"Kafka at {settings.kafka_address}: {error}") from error
     finally:
         await admin.close()
-    async with LogReader(settings) as reader:
-        ends = await reader.end_offsets()
-        if any(end == 0 for end in ends.values()):
-            await _name_log(settings, reader, ends)
-        return await reader.generation()
 
 
 def _new_topic(settings: Settings, topic: Topic) -> NewTopic:
