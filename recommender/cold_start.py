@@ -29,7 +29,7 @@ class ColdStart:
     ) -> None:
         self._catalogue = catalogue
         self._charted = chart_rows(catalogue, charts)
-        self._most = max((count for _, count in self._charted), default=0)
+        self._most = self._charted[0][1] if self._charted else 0
         self._numbers = numbers
         self._forbidden = set(catalogue.rows(standing.forbidden).tolist())
         self._same_second = set(catalogue.rows(standing.same_second).tolist())

@@ -72,7 +72,10 @@ def _forbid(space: RankingSpace, approximate: NDArray[np.float32], stands: Stand
     approximate[rows[rows >= 0]] = -np.inf
     if len(stands.hidden_artists):
         approximate[space.of_artists(stands.hidden_artists)] = -np.inf
-    rows = space.model.rows(np.union1d(stands.known, stands.same_second))
+    known_ids = stands.known
+    if len(stands.same_second):
+        known_ids = np.union1d(known_ids, stands.same_second)
+    rows = space.model.rows(known_ids)
     rows = rows[rows >= 0]
     known: NDArray[np.int64] = rows[approximate[rows] > -np.inf]
     approximate[known] = -np.inf
@@ -92,13 +95,16 @@ def _candidates(
     scores = np.concatenate([new_scores, score_exactly(space.model, known, solution.user_factors)])
     order = np.lexsort((items, -scores))
     items = items[order]
+    newest = np.zeros(len(items), bool)
+    if len(stands.same_second):
+        newest = np.isin(space.model.track_ids[items], stands.same_second)
     return _Candidates(
         items=items.tolist(),
         rows=space.catalogue_rows[items].tolist(),
         artists=space.artists[items].tolist(),
         scores=scores[order].tolist(),
         known=(order >= len(new)).tolist(),
-        same_second=np.isin(space.model.track_ids[items], stands.same_second).tolist(),
+        same_second=newest.tolist(),
         exhausted=len(new) < count,
     )
 

@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-NUMBERS = 2048
+NUMBERS = 512
 _PER = 20
 
 
@@ -63,5 +63,6 @@ def random_numbers(user_id: str, offset: int, model_id: str | None) -> NDArray[n
 
 
 def shuffled(rows: list[int], numbers: NDArray[np.uint64]) -> list[int]:
-    """Return ``rows`` in the order of at least as many random numbers."""
-    return [rows[at] for at in np.argsort(numbers[: len(rows)], kind="stable").tolist()]
+    """Return the first rows, as many as there are numbers, in random order."""
+    order = np.argsort(numbers[: len(rows)], kind="stable")
+    return [rows[at] for at in order.tolist()]
