@@ -19,9 +19,7 @@ from schemas.topics import PLAYS, Topic
 MAX_EVENTS = 100
 """Most events in one request."""
 
-_TYPES: Mapping[str, type[Any]] = {
-    str(kind.__struct_config__.tag): kind for kind in events.USER_EVENTS
-}
+_TYPES: Mapping[str, type[Any]] = {str(kind.__struct_config__.tag): kind for kind in events.USER_EVENTS}
 # The server sets these; what a client says about them is not read.
 _SET_HERE = ("type", "v", "server_time_ms", "client_time", "client_time_ms", "user_id")
 _PATH = re.compile(r"at `\$\.([^`]+)`")
@@ -51,9 +49,7 @@ class Writer(Protocol):
         """Append ``(key, value)`` records in order."""
 
 
-def prepare(
-    incoming: Sequence[object], *, now_ms: int | None = None
-) -> list[events.UserEvent]:
+def prepare(incoming: Sequence[object], *, now_ms: int | None = None) -> list[events.UserEvent]:
     """Return the events that a request holds, stamped with the server's time; all or none.
 
     Parameters
@@ -110,9 +106,7 @@ def _event(index: int, fields: object, now_ms: int) -> events.UserEvent:
         raise RejectedEvent(index, "scope", f"forgetting {event.scope!r} is not yet supported; only 'all' is")
     size = len(events.encode(event))
     if size > events.MAX_EVENT_BYTES:
-        raise RejectedEvent(
-            index, "", f"{size} bytes; an event has at most {events.MAX_EVENT_BYTES}"
-        )
+        raise RejectedEvent(index, "", f"{size} bytes; an event has at most {events.MAX_EVENT_BYTES}")
     return event
 
 
@@ -130,9 +124,7 @@ def _client_time_ms(index: int, fields: Mapping[str, Any], now_ms: int) -> int:
             milliseconds = -1
         if milliseconds >= 0:
             return milliseconds
-    raise RejectedEvent(
-        index, "client_time", "ISO 8601 or integer milliseconds since 1970 is required"
-    )
+    raise RejectedEvent(index, "client_time", "ISO 8601 or integer milliseconds since 1970 is required")
 
 
 def _field(message: str) -> str:

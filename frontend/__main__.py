@@ -51,9 +51,7 @@ async def _serve(settings: Settings) -> None:
         raise failures[0]
 
 
-async def _until(
-    app: Quart, settings: Settings, stop: asyncio.Event, failures: list[BaseException]
-) -> None:
+async def _until(app: Quart, settings: Settings, stop: asyncio.Event, failures: list[BaseException]) -> None:
     """Return when the server shall end, its live streams closed; add what ended the background work."""
     services: Services = app.extensions[EXTENSION]
     metrics.serve(services.metrics, settings)

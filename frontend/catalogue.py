@@ -97,7 +97,7 @@ class Catalogue:
         )
         if newest is not None:
             self.charts_id = newest["_id"]
-            self.charts_created_ms = newest["created_ms"]
+            self.charts_created_ms = int(newest["created_ms"])
             self.charts = [(int(item["track_id"]), int(item["count"])) for item in newest["items"]]
 
     async def _load(self, version: str) -> None:
@@ -126,14 +126,15 @@ def folded(text: str) -> str:
 
 
 def _track(document: Mapping[str, Any]) -> TrackView:
+    # BSON's 64-bit integers are a class of their own, which JSON encoders refuse.
     return TrackView(
         track_id=int(document["_id"]),
         title=document["title"],
         artist=sys.intern(document["artist"]),
-        artist_id=document["artist_id"],
+        artist_id=int(document["artist_id"]),
         album=document.get("album"),
         genres=[sys.intern(genre) for genre in document.get("genres", ())],
-        track_ms=document.get("track_ms"),
+        track_ms=int(track_ms) if (track_ms := document.get("track_ms")) is not None else None,
         licence=document.get("licence"),
         licence_url=document.get("licence_url"),
         source=document["source"],

@@ -66,9 +66,7 @@ def register(app: Quart) -> None:
         return response(Problem(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)}))
 
     async def on_http(error: HTTPException) -> Response:
-        headers = {
-            name: value for name, value in error.get_headers() if name in ("Allow", "Content-Range")
-        }
+        headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Content-Range")}
         return response(Problem(error.code or 500, error.description or "", headers=headers))
 
     app.register_error_handler(Problem, on_problem)

@@ -25,9 +25,10 @@ class Credentials(msgspec.Struct):
 
 
 class SessionView(msgspec.Struct):
-    """Who is logged in."""
+    """Who is logged in; ``username`` is null for nobody, and while MongoDB is away."""
 
     username: str | None
+    logged_in: bool = True
 
 
 class TokenView(msgspec.Struct):
@@ -73,7 +74,12 @@ async def log_in() -> Response:
 @document_response(SessionView)
 async def who() -> Response:
     """Return who is logged in."""
-    identity = await sender()
+    try:
+        identity = await sender()
+    except Problem as problem:
+        if problem.status != 401:
+            raise
+        return answer(SessionView(None, logged_in=False))
     try:
         account = await services().accounts.by_id(identity.user_id)
     except DocumentsUnavailable:

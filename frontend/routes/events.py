@@ -93,27 +93,25 @@ async def likes() -> Response:
     found = await answered(
         services()
         .database[ARCHIVE.name]
-        .find(
-            {"user_id": identity.user_id, "type": {"$in": ["like", "unlike"]}}, {"type": 1, "track_id": 1}
-        )
+        .find({"user_id": identity.user_id, "type": {"$in": ["like", "unlike"]}}, {"type": 1, "track_id": 1})
         .sort([("server_time_ms", -1), ("offset", -1)])
         .limit(_LIKES)
         .to_list(_LIKES),
         "reading the likes",
     )
-    state = {document["track_id"]: document["type"] for document in reversed(found)}
+    state = {int(document["track_id"]): document["type"] for document in reversed(found)}
     return answer(Likes([track_id for track_id, kind in state.items() if kind == "like"]))
 
 
 def _entry(document: dict[str, Any]) -> HistoryEntry:
     event = events.decode(bytes(document["event"]))
-    track_id = document.get("track_id")
+    track_id = int(document["track_id"]) if document.get("track_id") is not None else None
     track = services().catalogue.get(track_id) if track_id is not None else None
     return HistoryEntry(
         type=document["type"],
-        time_ms=document["server_time_ms"],
-        partition=document["partition"],
-        offset=document["offset"],
+        time_ms=int(document["server_time_ms"]),
+        partition=int(document["partition"]),
+        offset=int(document["offset"]),
         listen=bool(document.get("listen")),
         track_id=track_id,
         title=track.title if track else None,

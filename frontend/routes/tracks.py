@@ -54,7 +54,7 @@ async def track(track_id: int) -> Response:
         )
     except DocumentsUnavailable:
         document = None
-    peaks = list((document or {}).get("peaks") or ())
+    peaks = [int(value) for value in (document or {}).get("peaks") or ()]
     return answer(TrackDetail(**msgspec.structs.asdict(found), peaks=peaks))
 
 
@@ -152,7 +152,5 @@ def _range(size: int, etag: str) -> tuple[int, int] | None:
         begin, end = max(0, size + begin), size
     end = size if end is None else min(end, size)
     if begin >= end:
-        raise Problem(
-            416, f"the file has {size} bytes", headers={"Content-Range": f"bytes */{size}"}
-        )
+        raise Problem(416, f"the file has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
     return begin, end

@@ -29,7 +29,8 @@ export async function leave() {
 export async function restore() {
   try {
     const session = await get("session");
-    await enter(session.username);
+    if (session.logged_in) await enter(session.username);
+    else username.value = null;
   } catch (error) {
     if (!(error instanceof ApiError) || error.status === 401) username.value = null;
     else setTimeout(restore, error.retryAfterMs ?? 2000);
