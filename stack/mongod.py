@@ -63,6 +63,7 @@ def prepare_mongod(settings: Settings) -> Program:
     command = (
         *(str(find_mongod(settings)), "--dbpath", str(folder), "--replSet", REPLICA_SET),
         *("--bind_ip", "127.0.0.1", "--port", str(settings.mongodb_port), "--nounixsocket"),
+        "--quiet",
         *("--wiredTigerCacheSizeGB", _CACHE_GB, "--setParameter", "diagnosticDataCollectionEnabled=false"),
     )
     log_file = settings.data_dir.resolve() / "logs" / "mongod.log"

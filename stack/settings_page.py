@@ -17,7 +17,8 @@ _HEAD = """\
 # Settings
 
 Every program of Segue reads its settings from the environment. This page is made from
-`schemas/settings.py` by `make settings-page`. A name that ends in `_s` is in seconds, `_ms` in milliseconds, `_bytes` in bytes.
+`schemas/settings.py` by `make settings-page`. A name that ends in `_s` is in seconds, one in `_ms` in
+milliseconds, one in `_bytes` in bytes.
 
 | variable | type | default | meaning |
 | --- | --- | --- | --- |
