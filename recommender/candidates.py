@@ -17,6 +17,8 @@ from recommender.model import Model
 DECIMALS = 6
 _UNIT = 2.0**-24  # rounding unit of float32
 _GROUPS = 8  # groups per wanted item in the search for a threshold
+_FEW_USERS = 3  # up to here a product per user beats a GEMM, which first copies the factors
+_TILE = 4096  # items per product: 1 MB of factors at rank 64, and the scores stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +62,20 @@ def ranking_space(model: Model, catalogue: Catalogue) -> RankingSpace:
 
 
 def score_all(model: Model, user_factors: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return approximate scores of all items: float32 [users, items]; one GEMM."""
-    found: NDArray[np.float32] = user_factors.astype(np.float32) @ model.item_factors
+    """Return approximate scores of all items: float32 [users, items].
+
+    Reading the factors is what costs: once per user while there are few, once for all of them in tiles.
+    """
+    users = user_factors.astype(np.float32)
+    items = model.item_factors.shape[1]
+    found = np.empty((len(users), items), np.float32)
+    if len(users) <= _FEW_USERS:
+        for at, user in enumerate(users):
+            np.matmul(user, model.item_factors, out=found[at])
+        return found
+    for start in range(0, items, _TILE):
+        tile = slice(start, start + _TILE)
+        np.matmul(users, model.item_factors[:, tile], out=found[:, tile])
     return found
 
 

@@ -111,10 +111,10 @@ def test_equal_scores_stand_in_the_order_of_their_ids() -> None:
 
 
 def test_users_ranked_together_equal_users_ranked_alone() -> None:
-    model, tracks, config = made(7, 3000), catalogue(3000, artists=400), RankingConfig()
+    model, tracks, config = made(7, 9000), catalogue(9000, artists=400), RankingConfig()
     random = np.random.default_rng(7)
     requests = [
-        request(listened(*random.choice(3000, 1 + user % 30, replace=False).tolist()), user, offset=user)
+        request(listened(*random.choice(9000, 1 + user % 30, replace=False).tolist()), user, offset=user)
         for user in range(1, 70)
     ]
     requests.insert(11, request(History.empty(), 500))
