@@ -28,7 +28,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Print one line."""
-        self.console.print(f"  {text}", highlight=False)
+        self.console.print(f"  {text}", highlight=False, soft_wrap=True)
 
     @property
     def seconds(self) -> float:

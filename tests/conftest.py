@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +66,12 @@ def embedded() -> Iterator[Embedded]:
                 )
             )
         yield Embedded(*ports, {"SEGUE_KAFKA_PORT": str(ports[0]), "SEGUE_MONGODB_PORT": str(ports[1])})
+
+
+@pytest.fixture(scope="session")
+def unused_port() -> Callable[[], int]:
+    """Return a function that returns a port of 127.0.0.1 that nobody listens on."""
+    return free_port
 
 
 @pytest.fixture
