@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 FREE_FAILURES = 5
+FREE_FAILURES_OF_ADDRESS = 100  # many people may share one address
 MAX_WAIT_S = 60.0
 _KEYS = 10_000
 _FORGET_AFTER_S = 900.0
@@ -18,40 +19,36 @@ class _Failures:
 
 
 class LoginLimits:
-    """After ``FREE_FAILURES`` failures of a key, each further try must wait 1, 2, 4 ... 60 seconds.
+    """After ``free`` failures of a key, each further try must wait 1, 2, 4 ... 60 seconds.
 
-    A key is a user name or an address. At most 10,000 keys are kept; the ones longest untouched go first.
+    At most 10,000 keys are kept; the ones longest untouched go first.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, free: int = FREE_FAILURES, now: Callable[[], float] = time.monotonic) -> None:
+        self._free = free
         self._now = now
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
-    def wait_s(self, *keys: str) -> float:
+    def wait_s(self, key: str) -> float:
         """Return the seconds until the next try is allowed; 0 when it is allowed now."""
-        return max((self._wait_of(key) for key in keys), default=0.0)
-
-    def failed(self, *keys: str) -> None:
-        """Count a failure for each key."""
-        now = self._now()
-        for key in keys:
-            known = self._failures.pop(key, None)
-            fresh = known is None or now - known.at > _FORGET_AFTER_S
-            self._failures[key] = _Failures(1 if fresh else known.count + 1, now)  # type: ignore[union-attr]
-            if len(self._failures) > _KEYS:
-                self._failures.popitem(last=False)
-
-    def succeeded(self, *keys: str) -> None:
-        """Forget the failures of each key."""
-        for key in keys:
-            self._failures.pop(key, None)
-
-    def _wait_of(self, key: str) -> float:
         known = self._failures.get(key)
-        if known is None or known.count < FREE_FAILURES:
+        if known is None or known.count < self._free:
             return 0.0
-        wait = min(MAX_WAIT_S, 2.0 ** min(known.count - FREE_FAILURES, 10))
+        wait = min(MAX_WAIT_S, 2.0 ** min(known.count - self._free, 10))
         return max(0.0, known.at + wait - self._now())
+
+    def failed(self, key: str) -> None:
+        """Count a failure."""
+        now = self._now()
+        known = self._failures.pop(key, None)
+        before = known.count if known is not None and now - known.at <= _FORGET_AFTER_S else 0
+        self._failures[key] = _Failures(before + 1, now)
+        if len(self._failures) > _KEYS:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, key: str) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)
 
 
 class Bucket:

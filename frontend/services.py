@@ -17,7 +17,7 @@ from frontend.catalogue import Catalogue
 from frontend.identity import Identities
 from frontend.impressions import Impressions
 from frontend.lists import NewestLists
-from frontend.login_limits import Bucket, LoginLimits
+from frontend.login_limits import FREE_FAILURES_OF_ADDRESS, Bucket, LoginLimits
 from frontend.metrics import Metrics
 from schemas.errors import DocumentsUnavailable
 from schemas.settings import Settings
@@ -43,7 +43,8 @@ class Services:
     impressions: Impressions
     metrics: Metrics
     failure: asyncio.Future[None]
-    login_limits: LoginLimits = field(default_factory=LoginLimits)
+    name_limits: LoginLimits = field(default_factory=LoginLimits)
+    address_limits: LoginLimits = field(default_factory=lambda: LoginLimits(free=FREE_FAILURES_OF_ADDRESS))
     new_accounts: Bucket = field(
         default_factory=lambda: Bucket(burst=_ACCOUNTS_AT_ONCE, per_s=_ACCOUNTS_PER_S)
     )

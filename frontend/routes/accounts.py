@@ -117,16 +117,18 @@ async def make_token() -> Response:
 async def _verified() -> Account:
     await stranger()
     credentials = await body(Credentials)
-    limits = services().login_limits
-    keys = ("name:" + credentials.username[:64].casefold(), "address:" + _address())
-    wait_s = limits.wait_s(*keys)
+    names, addresses = services().name_limits, services().address_limits
+    # A stranger's failures elsewhere must not keep the owner of a name out: the address is part of it.
+    name = f"{credentials.username[:64].casefold()} {_address()}"
+    wait_s = max(names.wait_s(name), addresses.wait_s(_address()))
     if wait_s:
         raise too_many(wait_s, "too many failed logins; wait a moment")
     account = await services().accounts.verified(credentials.username[:64], credentials.password[:256])
     if account is None:
-        limits.failed(*keys)
+        names.failed(name)
+        addresses.failed(_address())
         raise Problem(401, "user name or password is wrong")
-    limits.succeeded(keys[0])
+    names.succeeded(name)
     return account
 
 

@@ -36,6 +36,29 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
+@pytest.fixture(scope="package")
+def visitor_token(web: Server) -> str:
+    """Return the token of a user who changes nothing."""
+
+    async def make() -> str:
+        credentials = {"username": "visitor", "password": PASSWORD}
+        async with aiohttp.ClientSession() as session:
+            user = Listener(session, web, "visitor")
+            await user.call("POST", "accounts", json=credentials)
+            _, answer = await user.call("POST", "tokens", json=credentials)
+            return str(answer["token"])
+
+    return asyncio.run(make())
+
+
+@pytest.fixture
+def visitor(http: aiohttp.ClientSession, web: Server, visitor_token: str) -> Listener:
+    """Return a user who reads what is the same for everybody."""
+    user = Listener(http, web, "visitor")
+    user.headers = {"Authorization": f"Bearer {visitor_token}"}
+    return user
+
+
 @pytest.fixture
 def listener(http: aiohttp.ClientSession) -> Callable[[Server], Awaitable[Listener]]:
     """Return what registers a new user at a server."""

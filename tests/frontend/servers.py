@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +66,11 @@ class Server:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Server]:
+def serving(settings: Settings, metrics_port: int | None = None) -> Iterator[Server]:
     port = free_port()
     given = settings.model_dump(mode="json", exclude_unset=True) | {
         "web_port": port,
-        "web_metrics_port": free_port(),
+        "web_metrics_port": metrics_port or free_port(),
     }
     environment = {f"SEGUE_{name.upper()}": str(value) for name, value in given.items()}
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -180,13 +180,28 @@ class Listener:
                     message = {}
 
 
-async def publish(settings: Settings, user_id: str, offset: int, track_ids: list[int], **more: Any) -> None:
-    """Write a list to the topic as the worker does."""
-    async with LogReader(settings) as reader:
-        generation = await reader.generation()
+_generations: dict[str, str] = {}
+
+
+async def publish(
+    settings: Settings, user_id: str, lists: Mapping[int, Sequence[int]] | Sequence[int], **more: Any
+) -> None:
+    """Write lists to the topic as the worker does: track ids by offset, or offsets of lists of track 1."""
+    if settings.topic_prefix not in _generations:
+        async with LogReader(settings) as reader:
+            _generations[settings.topic_prefix] = await reader.generation()
+    by_offset = lists if isinstance(lists, Mapping) else None
+    async with LogWriter(settings) as writer:
+        for offset in lists:
+            value = _list(offset, by_offset[offset] if by_offset else [1], settings, more)
+            await writer.append(RECOMMENDATIONS, [(user_id.encode(), encode(value))])
+
+
+def _list(offset: int, track_ids: Sequence[int], settings: Settings, more: dict[str, Any]) -> Recommendations:
     now = time.time() * 1000
+    reasons = [Reason(kind="interaction", track_id=1, share=0.5)]
     fields: dict[str, Any] = {
-        "generation": generation,
+        "generation": _generations[settings.topic_prefix],
         "partition": 3,
         "offset": offset,
         "model_id": "m" * 64,
@@ -195,14 +210,9 @@ async def publish(settings: Settings, user_id: str, offset: int, track_ids: list
         "ranking_version": "r1",
         "cause": Cause(type="like", session="s", seq=offset, track_id=1),
         "items": [
-            Item(
-                track_id=track_id,
-                score=round(1 / place, 6),
-                reasons=[Reason(kind="interaction", track_id=1, share=0.5)],
-            )
+            Item(track_id=track_id, score=round(1 / place, 6), reasons=reasons)
             for place, track_id in enumerate(track_ids, start=1)
         ],
         "timings": Timings(accepted_ms=now - 12, folded_ms=now - 5, ranked_ms=now - 1),
     }
-    async with LogWriter(settings) as writer:
-        await writer.append(RECOMMENDATIONS, [(user_id.encode(), encode(Recommendations(**fields | more)))])
+    return Recommendations(**fields | more)

@@ -1,17 +1,14 @@
 """The catalogue and its sound."""
 
-from typing import Any
-
 import pytest
 
 from frontend.catalogue import folded
-from tests.frontend.servers import Server
+from tests.frontend.servers import Listener, Server
 
 
-async def test_tracks_come_in_pages_in_the_order_of_ids(web: Server, listener: Any) -> None:
-    user = await listener(web)
-    _, first = await user.call("GET", "tracks?limit=5")
-    _, second = await user.call("GET", f"tracks?limit=5&cursor={first['next_cursor']}")
+async def test_tracks_come_in_pages_in_the_order_of_ids(web: Server, visitor: Listener) -> None:
+    _, first = await visitor.call("GET", "tracks?limit=5")
+    _, second = await visitor.call("GET", f"tracks?limit=5&cursor={first['next_cursor']}")
 
     found = [track["track_id"] for page in (first, second) for track in page["tracks"]]
     assert found == [1, 2, 3, 4, 5, 6, 7, 90]
@@ -20,14 +17,13 @@ async def test_tracks_come_in_pages_in_the_order_of_ids(web: Server, listener: A
 
 
 async def test_one_track_comes_with_its_waveform_and_an_unknown_one_is_404(
-    web: Server, listener: Any
+    web: Server, visitor: Listener
 ) -> None:
-    user = await listener(web)
-    status, track = await user.call("GET", "tracks/1")
+    status, track = await visitor.call("GET", "tracks/1")
 
     assert (status, track["title"], len(track["peaks"])) == (200, "Dawn", 200)
-    assert (await user.call("GET", "tracks/999"))[0] == 404
-    assert (await user.call("GET", "tracks/-1"))[0] == 404
+    assert (await visitor.call("GET", "tracks/999"))[0] == 404
+    assert (await visitor.call("GET", "tracks/-1"))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -35,11 +31,10 @@ async def test_one_track_comes_with_its_waveform_and_an_unknown_one_is_404(
     [("dawn", ["Dawn"]), ("aska", ["Åska"]), ("kites artist", ["Paper Kites"]), ("zzz", []), ("", [])],
 )
 async def test_search_finds_words_of_title_and_artist_without_accents(
-    web: Server, listener: Any, words: str, titles: list[str]
+    web: Server, visitor: Listener, words: str, titles: list[str]
 ) -> None:
-    user = await listener(web)
 
-    status, page = await user.call("GET", "search", params={"q": words})
+    status, page = await visitor.call("GET", "search", params={"q": words})
 
     assert (status, [track["title"] for track in page["tracks"]]) == (200, titles)
 
@@ -49,10 +44,9 @@ def test_text_is_folded_to_plain_words() -> None:
     assert folded("STRASSE") == folded("Straße")
 
 
-async def test_charts_are_empty_before_anybody_listened(web: Server, listener: Any) -> None:
-    user = await listener(web)
+async def test_charts_are_empty_before_anybody_listened(web: Server, visitor: Listener) -> None:
 
-    assert await user.call("GET", "charts") == (200, {"charts_id": None, "created_ms": None, "items": []})
+    assert await visitor.call("GET", "charts") == (200, {"charts_id": None, "created_ms": None, "items": []})
 
 
 @pytest.mark.parametrize(
@@ -73,12 +67,11 @@ async def test_charts_are_empty_before_anybody_listened(web: Server, listener: A
     ],
 )
 async def test_ranges_of_sound(
-    web: Server, listener: Any, asked: str | None, status: int, span: tuple[int, int | None] | None
+    web: Server, visitor: Listener, asked: str | None, status: int, span: tuple[int, int | None] | None
 ) -> None:
-    user = await listener(web)
     whole = (web.settings.data_dir / "audio" / "1.ogg").read_bytes()
-    headers = user.headers | ({"Range": asked} if asked else {})
-    async with user.http.get(f"{web.url}/api/v1/tracks/1/audio", headers=headers) as response:
+    headers = visitor.headers | ({"Range": asked} if asked else {})
+    async with visitor.http.get(f"{web.url}/api/v1/tracks/1/audio", headers=headers) as response:
         body = await response.read()
 
         assert response.status == status
@@ -93,40 +86,36 @@ async def test_ranges_of_sound(
             assert response.headers["Content-Range"] == f"bytes */{len(whole)}"
 
 
-async def test_sound_that_a_browser_has_is_not_sent_again(web: Server, listener: Any) -> None:
-    user = await listener(web)
+async def test_sound_that_a_browser_has_is_not_sent_again(web: Server, visitor: Listener) -> None:
     url = f"{web.url}/api/v1/tracks/1/audio"
-    async with user.http.get(url, headers=user.headers) as response:
+    async with visitor.http.get(url, headers=visitor.headers) as response:
         etag = response.headers["ETag"]
-    async with user.http.get(url, headers=user.headers | {"If-None-Match": etag}) as response:
+    async with visitor.http.get(url, headers=visitor.headers | {"If-None-Match": etag}) as response:
         assert (response.status, await response.read()) == (304, b"")
     old = {"Range": "bytes=0-9", "If-Range": '"another"'}
-    async with user.http.get(url, headers=user.headers | old) as response:
+    async with visitor.http.get(url, headers=visitor.headers | old) as response:
         assert response.status == 200
 
 
 @pytest.mark.parametrize(
     "path", ["tracks/7/audio", "tracks/90/audio", "tracks/999/audio", "tracks/..%2f1/audio"]
 )
-async def test_there_is_no_sound_outside_the_data_folder(web: Server, listener: Any, path: str) -> None:
+async def test_there_is_no_sound_outside_the_data_folder(web: Server, visitor: Listener, path: str) -> None:
     (web.settings.data_dir.parent / "outside.ogg").write_bytes(b"secret")
-    user = await listener(web)
 
-    assert (await user.call("GET", path))[0] == 404
+    assert (await visitor.call("GET", path))[0] == 404
 
 
 @pytest.mark.parametrize(
     "path", ["/../pyproject.toml", "/%2e%2e/pyproject.toml", "/..%2fpyproject.toml", "/app.py", "/secret-key"]
 )
-async def test_the_page_serves_only_its_own_files(web: Server, listener: Any, path: str) -> None:
-    user = await listener(web)
-    async with user.http.get(web.url + path) as response:
+async def test_the_page_serves_only_its_own_files(web: Server, visitor: Listener, path: str) -> None:
+    async with visitor.http.get(web.url + path) as response:
         assert response.status == 404
 
 
-async def test_the_api_describes_itself_without_any_other_host(web: Server, listener: Any) -> None:
-    user = await listener(web)
-    status, document = await user.call("GET", "openapi.json")
+async def test_the_api_describes_itself_without_any_other_host(web: Server, visitor: Listener) -> None:
+    status, document = await visitor.call("GET", "openapi.json")
 
     assert status == 200
     assert document["openapi"].startswith("3.")
