@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Demo:
     plays : of all listeners together
     rate : most events a second
     duration_s : seconds after which they stop; None: when all is played
+    run : name of their sessions; events of a run that was sent before have no second effect
     """
 
     web: str
@@ -48,6 +50,7 @@ class Demo:
     rate: float
     seed: int
     duration_s: float | None = None
+    run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
 @dataclass(slots=True)
@@ -164,7 +167,7 @@ def _turns(
     """Yield small lots of events, one listener after the other, until all is played."""
     each, rest = divmod(demo.plays, len(listeners))
     streams = [
-        _lots(make_events(listener, tracks, each + (index < rest)))
+        _lots(make_events(listener, tracks, each + (index < rest), demo.run))
         for index, listener in enumerate(listeners)
     ]
     for lots in zip_longest(*streams):
@@ -210,9 +213,11 @@ def main() -> int:
     parser.add_argument("--plays", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--run", required=True)
     given = parser.parse_args()
     try:
-        listen(Settings(), Demo(given.web, given.listeners, given.plays, given.rate, given.seed), Console())
+        demo = Demo(given.web, given.listeners, given.plays, given.rate, given.seed, run=given.run)
+        listen(Settings(), demo, Console())
     except SegueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -51,7 +51,7 @@ async def first_history(settings: Settings, web: str) -> int:
     so what the log already holds has no second effect.
     """
     command = ("stack.demo", "--web", web, "--listeners", str(LISTENERS), "--plays", str(PLAYS))
-    code = await _ended(_start(settings, "demo", *command, "--rate", str(RATE)))
+    code = await _ended(_start(settings, "demo", *command, "--rate", str(RATE), "--run", "history"))
     if code == 0:
         code = await _ended(_start(settings, "first-snapshot", "agents", "snapshot"))
     if code == 0:

@@ -46,11 +46,15 @@ def make_listeners(tracks: Sequence[Track], count: int, seed: int) -> list[Liste
     return listeners
 
 
-def make_events(listener: Listener, tracks: Sequence[Track], plays: int) -> Iterator[dict[str, Any]]:
+def make_events(
+    listener: Listener, tracks: Sequence[Track], plays: int, run: str
+) -> Iterator[dict[str, Any]]:
     """Yield the events of one listener: ``plays`` plays with likes among them, numbered from 1.
 
-    The same listener, tracks and count give the same events, so that sending them twice has effect once.
+    The same listener, tracks, count and run give the same events, so that sending them twice has effect
+    once; another run is the same music once more.
     """
+    session = f"{listener.name}-{run}"
     draw = np.random.default_rng((*listener.seed, 1))
     home = [track for track in tracks if set(track.genres) & set(listener.genres)]
     away = [track for track in tracks if not set(track.genres) & set(listener.genres)]
@@ -61,10 +65,10 @@ def make_events(listener: Listener, tracks: Sequence[Track], plays: int) -> Iter
         part, shares = (home, favourites["home"]) if at_home else (away, favourites["away"])
         track = part[int(draw.choice(len(part), p=shares))]
         seq += 1
-        yield _event(listener, seq, track, _heard(draw, track, at_home))
+        yield _event(session, seq, track, _heard(draw, track, at_home))
         if at_home and draw.random() < _LIKE_SHARE:
             seq += 1
-            yield _event(listener, seq, track, {"type": "like"})
+            yield _event(session, seq, track, {"type": "like"})
 
 
 def _popularity(draw: np.random.Generator, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -85,8 +89,8 @@ def _heard(draw: np.random.Generator, track: Track, at_home: bool) -> Mapping[st
     }
 
 
-def _event(listener: Listener, seq: int, track: Track, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {"session": f"{listener.name}-history", "seq": seq, "track_id": track.track_id, **fields}
+def _event(session: str, seq: int, track: Track, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"session": session, "seq": seq, "track_id": track.track_id, **fields}
 
 
 def read_track(found: Mapping[str, Any]) -> Track:
