@@ -11,6 +11,8 @@ from typing import Any
 from recommender.history import FOLD_VERSION
 from schemas.settings import Settings
 
+SMALL_USERS = 1_000
+"""Below it a fit is over before a second block, or the optimising compiler, has paid for itself."""
 _VERSIONED = ("numpy", "scipy", "pyarrow", "pyspark")
 
 
@@ -55,6 +57,10 @@ class TrainingConfig:
             min_users=settings.train_min_users,
         )
         return replace(config, **{name: value for name, value in overrides.items() if value is not None})
+
+    def sized_for(self, users: int) -> "TrainingConfig":
+        """Return the configuration for a snapshot of so many users: one block where they are few."""
+        return replace(self, blocks=1) if users < SMALL_USERS else self
 
     def rank_for(self, users: int, items: int) -> int:
         """Return the rank that the data bear: at most half of the tracks and half of the users, at least 2.

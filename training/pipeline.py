@@ -82,6 +82,7 @@ async def evaluate(
     if current is None:
         raise InvalidInput("no model is in service: run `segue train`")
     uris = part_uris(store, manifest)
+    config = config.sized_for(manifest.users)
     evaluation = await _in_spark(
         settings,
         config,
@@ -104,6 +105,7 @@ async def _train_on(
     config: TrainingConfig,
     console: Console,
 ) -> dict[str, Any]:
+    config = config.sized_for(manifest.users)
     features = await read_features(database)
     name = training_id(config, describe_inputs(manifest, features))
     same = await _already_served(database, name, manifest)

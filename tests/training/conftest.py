@@ -1,71 +1,21 @@
-"""Snapshots with known taste in them, one Spark session for the run."""
+"""Real snapshots, and one Spark session for the run."""
 
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
 from connections.snapshot_store import SnapshotStore
-from recommender.history import FOLD_VERSION, History, apply
-from schemas import events
+from recommender.history import FOLD_VERSION, History
 from schemas.settings import Settings
 from schemas.snapshots import Manifest, PartHeader
 from training.session import spark_session
 
 PARTITIONS = 12
-STYLES, TRACKS, LISTENERS = 6, 48, 40
-Histories = dict[str, History]
 WriteSnapshot = Callable[..., Manifest]
-
-
-def user(number: int) -> str:
-    """Return a user id."""
-    return hashlib.blake2b(f"user:{number}".encode(), digest_size=16).hexdigest()
-
-
-def play(track_id: int, time_ms: int, *, heard: float = 1.0) -> events.Play:
-    """Return a play of a track of three minutes, heard to that share."""
-    return events.Play(
-        session="s",
-        seq=0,
-        client_time_ms=time_ms,
-        server_time_ms=time_ms,
-        track_id=track_id,
-        listened_ms=int(180_000 * heard),
-        track_ms=180_000,
-        end_reason="finished" if heard == 1.0 else "skipped",
-    )
-
-
-def imported(track_id: int, count: int) -> events.ImportedListens:
-    """Return imported listens without a time."""
-    return events.ImportedListens(
-        session="s", seq=0, client_time_ms=0, server_time_ms=1, source="test", track_id=track_id, count=count
-    )
-
-
-def tasteful(listeners: int = LISTENERS, seed: int = 3, *, timed: bool = True) -> Histories:
-    """Return histories like the demo's: 48 tracks in six styles, each listener fond of two styles.
-
-    Of a listener's 60 plays, nine in ten are of a liked style (track id modulo 6).
-    """
-    random = np.random.default_rng(seed)
-    found = {}
-    for number in range(listeners):
-        liked = random.choice(STYLES, 2, replace=False)
-        history = History.empty()
-        for turn in range(60):
-            style = random.choice(liked) if random.random() < 0.9 else random.integers(STYLES)
-            track_id = int(1 + style + STYLES * random.integers(TRACKS // STYLES))
-            time_ms = 1_700_000_000_000 + turn * 3_600_000
-            event = play(track_id, time_ms) if timed else imported(track_id, 1 + turn)
-            history = apply(history, event)
-        found[user(number)] = history
-    return found
 
 
 @pytest.fixture
@@ -79,7 +29,8 @@ def write_snapshot() -> WriteSnapshot:
         store = SnapshotStore(settings.snapshot_location)
         headers = []
         for partition in range(PARTITIONS):
-            rows = [(u, histories[u].to_bytes()) for u in sorted(histories) if int(u, 16) % PARTITIONS == partition]
+            here = [user for user in sorted(histories) if int(user, 16) % PARTITIONS == partition]
+            rows = [(user, histories[user].to_bytes()) for user in here]
             header = PartHeader(
                 generation=generation,
                 snapshot_id=snapshot_id,

@@ -1,0 +1,106 @@
+"""Real Spark on small snapshots."""
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from connections.snapshot_store import SnapshotStore
+from recommender.history import History, apply
+from recommender.model import model_digest
+from schemas.errors import InvalidModel, InvalidSnapshot
+from schemas.settings import Settings
+from tests.training.conftest import WriteSnapshot
+from tests.training.listeners import STYLES, Histories, imported, play, tasteful, user
+from training.configuration import TrainingConfig
+from training.inputs import part_uris
+from training.learning import Learned, learn
+from training.placement import Features
+
+NO_FEATURES = Features(np.empty(0, np.int64), np.empty((0, 0)))
+CONFIG = TrainingConfig(rank=8, reg_param=0.3, alpha=1.0, max_iter=6, seed=7, blocks=1)
+
+
+class Learner:
+    """Writes histories as a snapshot and learns from it."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, write: WriteSnapshot) -> None:
+        self.spark, self.settings, self.write = spark, settings, write
+        self.count = 0
+
+    def __call__(
+        self, histories: Histories, config: TrainingConfig = CONFIG, features: Features = NO_FEATURES
+    ) -> Learned:
+        self.count += 1
+        manifest = self.write(self.settings, "g", histories, f"s-{self.count}")
+        uris = part_uris(SnapshotStore(self.settings.snapshot_location), manifest)
+        return learn(self.spark, uris, config, features, None, lambda _: None)
+
+
+@pytest.fixture
+def learner(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, write_snapshot: WriteSnapshot
+) -> Learner:
+    return Learner(spark, Settings(data_dir=tmp_path_factory.mktemp("world")), write_snapshot)
+
+
+def test_taste_is_learned_and_tracks_without_plays_are_placed_by_their_sound(learner: Learner) -> None:
+    styles = np.eye(STYLES)[(np.arange(1, 61) - 1) % STYLES]
+    sound = styles + np.random.default_rng(0).normal(scale=0.05, size=styles.shape)
+    features = Features(np.arange(1, 61), sound)
+    learned = learner(tasteful(), features=features)
+    assert learned.reasons == []
+    assert learned.evaluation["split"]["kind"] == "time"
+    assert learned.evaluation["ndcg_gain"]["low"] > 0.2
+    assert 0 < learned.evaluation["rmse"] < 1
+    placed = learned.arrays["track_ids"][~learned.arrays["fitted"]]
+    assert placed.tolist() == list(range(49, 61))
+    rows = learned.arrays["item_factors"]
+    for at, track_id in enumerate(range(49, 61), start=48):
+        nearest = np.argsort(-(rows[:48] @ rows[at]) / np.linalg.norm(rows[:48], axis=1))[:3]
+        assert {int(n) % STYLES for n in nearest} == {(track_id - 1) % STYLES}
+
+
+def test_equal_inputs_give_equal_factors(learner: Learner) -> None:
+    config = TrainingConfig(rank=8, reg_param=0.3, alpha=1.0, max_iter=3, seed=7, blocks=2)
+    parameters = {"rank": 8, "reg_param": 0.3, "alpha": 1.0, "max_iter": 3}
+    ids = [model_digest(learner(tasteful(), config).arrays, parameters) for _ in range(2)]
+    assert ids[0] == ids[1]
+
+
+def test_listens_without_taste_do_not_beat_popularity(learner: Learner) -> None:
+    random = np.random.default_rng(5)
+    share = 1.0 / np.arange(1, 61) ** 1.2
+    histories = {}
+    for number in range(220):
+        history = History.empty()
+        for track in random.choice(60, 8, replace=False, p=share / share.sum()):
+            history = apply(history, imported(int(track) + 1, 5))
+        histories[user(number)] = history
+    config = TrainingConfig(rank=24, reg_param=0.001, alpha=40.0, max_iter=8, seed=7, blocks=1)
+    [reason] = learner(histories, config).reasons
+    assert "not better than popularity" in reason
+
+
+def test_users_left_out_are_counted(learner: Learner) -> None:
+    histories = tasteful()
+    history = History.empty()
+    for n in range(2_900):
+        history = apply(history, play(1 + n % 20, 1_700_000_000_000 + n))
+    histories[user(900)] = history
+    histories[user(901)] = apply(History.empty(), play(1, 1_700_000_000_000, heard=0.1))
+    config = TrainingConfig(rank=4, reg_param=0.3, alpha=1.0, max_iter=2, seed=7, blocks=1)
+    learned = learner(histories, config)
+    outliers = learned.evaluation["outliers"]
+    assert {rule: found["users"] for rule, found in outliers.items()} == {
+        "kept": 40, "impossible_rate": 1, "no_positive": 1,
+    }  # fmt: skip
+
+
+def test_too_few_users_are_refused_in_one_sentence(learner: Learner) -> None:
+    with pytest.raises(InvalidModel, match=r"3 users with .* tracks are too few to learn from"):
+        learner(tasteful(3))
+
+
+def test_a_snapshot_without_users_is_refused(learner: Learner) -> None:
+    with pytest.raises(InvalidSnapshot, match="without parts"):
+        learner({})

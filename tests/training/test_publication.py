@@ -1,0 +1,195 @@
+"""Publication to a real mongod and a real Kafka, and what a kill in the middle of it leaves."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from connections.documents import Database, ensure_indexes, open_documents
+from connections.event_log import LogReader, ensure_topics
+from connections.model_store import load_model, served
+from recommender.model import canonical_arrays, model_digest
+from schemas import events
+from schemas.errors import InvalidInput, InvalidModel
+from schemas.settings import Settings
+from schemas.topics import PLAYS_PARTITIONS
+from training.lease import training_lease
+from training.models import all_models, one_model
+from training.publication import finish_activation, promote, publish, rollback
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMETERS = {"rank": 4, "reg_param": 0.1, "alpha": 1.0, "max_iter": 3}
+METRICS = {"model": {"ndcg_at_10": {"value": 0.5}}, "snapshot": {"applied": 10}}
+
+
+def model(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a document and arrays that belong together."""
+    rows = np.random.default_rng(number).normal(size=(20, 4))
+    arrays = canonical_arrays(np.arange(1, 21), rows, np.ones(20, bool), np.ones(20))
+    document = PARAMETERS | {
+        "_id": model_digest(arrays, PARAMETERS),
+        "training_id": "t",
+        "snapshot_id": "s",
+        "generation": "g",
+        "metrics": METRICS,
+        "created_ms": number,
+    }
+    return document, arrays
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    await ensure_topics(settings)
+    async with open_documents(settings) as opened:
+        await ensure_indexes(opened)
+        yield opened
+
+
+async def activations(settings: Settings) -> list[list[tuple[str, int]]]:
+    """Return (model id, seq) of the ``Activate`` records of each partition."""
+    found = []
+    async with LogReader(settings) as reader:
+        ends = await reader.end_offsets()
+        for partition in range(PLAYS_PARTITIONS):
+            decoded = [
+                events.decode(record.value)
+                async for records in reader.read(partition, 0, ends[partition])
+                for record in records
+            ]
+            found.append([(one.model_id, one.seq) for one in decoded if isinstance(one, events.Activate)])
+    return found
+
+
+async def test_a_published_model_is_served_and_activated_in_every_partition(
+    settings: Settings, database: Database
+) -> None:
+    document, arrays = model(1)
+    pointer = await publish(settings, database, document, arrays)
+    loaded = await load_model(database, document["_id"])
+    np.testing.assert_array_equal(loaded.factor_rows, arrays["item_factors"])
+    assert await activations(settings) == [[(document["_id"], pointer["seq"])]] * PLAYS_PARTITIONS
+    assert not await finish_activation(settings, database)
+
+
+async def test_rollback_and_promotion_are_activations_with_greater_numbers(
+    settings: Settings, database: Database
+) -> None:
+    first, second = model(1), model(2)
+    await publish(settings, database, *first)
+    await publish(settings, database, *second)
+    assert (await rollback(settings, database))["model_id"] == first[0]["_id"]
+    assert (await promote(settings, database, second[0]["_id"]))["model_id"] == second[0]["_id"]
+    [*earlier, last] = (await activations(settings))[3]
+    assert last == (second[0]["_id"], 4)
+    assert [seq for _, seq in earlier] == [1, 2, 3]
+    assert [row["served"] for row in await all_models(database)] == [True, False]
+
+
+async def test_nothing_older_and_nothing_corrupt_is_put_into_service(
+    settings: Settings, database: Database
+) -> None:
+    with pytest.raises(InvalidInput, match="no model is in service"):
+        await rollback(settings, database)
+    first, second = model(1), model(2)
+    await publish(settings, database, *first)
+    with pytest.raises(InvalidInput, match="no model was published before"):
+        await rollback(settings, database)
+    await publish(settings, database, *second)
+    broken = f"{first[0]['_id']}:item_factors:0"
+    await database["model_chunks"].update_one({"_id": broken}, {"$set": {"data": b"\0" * 320}})
+    with pytest.raises(InvalidModel, match="corrupt"):
+        await rollback(settings, database)
+    pointer = await served(database)
+    assert pointer is not None
+    assert pointer["model_id"] == second[0]["_id"]
+    with pytest.raises(InvalidInput, match="no model begins with"):
+        await one_model(database, "0000000000")
+
+
+_KILLED = """
+import asyncio, os, signal, sys
+from connections.documents import open_documents
+from connections.event_log import LogWriter
+from schemas.settings import Settings
+from tests.training.test_publication import model
+from training import publication
+
+async def main(where):
+    if where == "pointer":
+        async def killed(*_): os.kill(os.getpid(), signal.SIGKILL)
+        publication.move_pointer = killed
+    else:
+        append, left = LogWriter.append, [int(where)]
+        async def counted(self, *given, **named):
+            if left[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+            return await append(self, *given, **named)
+        LogWriter.append = counted
+    settings = Settings()
+    async with open_documents(settings) as database:
+        await publication.publish(settings, database, *model(2))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def publish_and_be_killed(settings: Settings, where: str) -> None:
+    environment = os.environ | {
+        "SEGUE_KAFKA_PORT": str(settings.kafka_port),
+        "SEGUE_MONGODB_PORT": str(settings.mongodb_port),
+        "SEGUE_TOPIC_PREFIX": settings.topic_prefix,
+        "SEGUE_MONGODB_DATABASE": settings.mongodb_database,
+    }
+    command = [sys.executable, "-c", _KILLED, where]
+    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment)
+    assert await child.wait() == -signal.SIGKILL
+
+
+async def test_killed_before_the_pointer_moves_the_old_model_stays(
+    settings: Settings, database: Database
+) -> None:
+    document, arrays = model(1)
+    await publish(settings, database, document, arrays)
+    await publish_and_be_killed(settings, "pointer")
+    pointer = await served(database)
+    assert pointer is not None
+    assert pointer["model_id"] == document["_id"]
+    await load_model(database, document["_id"])
+    assert not await finish_activation(settings, database)
+    assert {len(found) for found in await activations(settings)} == {1}
+
+
+@pytest.mark.parametrize("partitions", [0, 5])
+async def test_killed_while_activating_the_next_start_finishes_it(
+    settings: Settings, database: Database, partitions: int
+) -> None:
+    await publish(settings, database, *model(1))
+    await publish_and_be_killed(settings, str(partitions))
+    new = model(2)[0]["_id"]
+    pointer = await served(database)
+    assert pointer is not None
+    assert pointer["model_id"] == new
+    await load_model(database, new)
+    assert await finish_activation(settings, database)
+    assert [found[-1] for found in await activations(settings)] == [(new, 2)] * PLAYS_PARTITIONS
+
+
+async def test_two_trainings_never_publish_at_the_same_time(settings: Settings, database: Database) -> None:
+    inside: list[str] = []
+
+    async def hold(name: str) -> None:
+        async with training_lease(database, lambda: inside.append(f"{name} waits")):
+            inside.append(f"{name} in")
+            await asyncio.sleep(0.3)
+            inside.append(f"{name} out")
+
+    first = asyncio.create_task(hold("a"))
+    await asyncio.sleep(0.1)
+    await asyncio.gather(first, hold("b"))
+    assert inside == ["a in", "b waits", "a out", "b in", "b out"]
