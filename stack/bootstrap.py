@@ -39,15 +39,16 @@ def main(tests: bool) -> None:
     ensure_java()
     ensure_venv()
     install("build tools", "requirements-build.lock")
-    install("Python packages (the first time takes a minute or two)", "requirements.lock")
-    if tests:
-        install("tools for the tests", "requirements-dev.lock")
     if not shutil.which("npm"):
         install("Node from its wheel", "requirements-node.lock")
-    install_segue()
-    with ThreadPoolExecutor(2) as pool:  # both mostly wait for the network
-        for step in [pool.submit(build_client), pool.submit(fetch_jars)]:
-            step.result()
+    with ThreadPoolExecutor(1) as pool:  # the client needs Node alone, so it is built meanwhile
+        client = pool.submit(build_client)
+        install("Python packages (the first time takes a minute or two)", "requirements.lock")
+        if tests:
+            install("tools for the tests", "requirements-dev.lock")
+        install_segue()
+        fetch_jars()
+        client.result()
     if tests:
         ensure_chromium()
     say(f"everything is in place ({time.monotonic() - began:.1f} s)")
@@ -144,7 +145,8 @@ def install(what: str, lock: str) -> None:
         return
     say(f"installing {what}")
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["--require-hashes", "-r", str(path)]
+    # compiling all of it takes longer than installing it; what is imported is compiled then
+    command += ["--no-compile", "--require-hashes", "-r", str(path)]
     if lock != "requirements-build.lock":
         command.append("--no-build-isolation")  # what builds sources is pinned as well
     run(command, "check the network and run the command again")
