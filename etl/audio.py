@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
+import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from schemas.errors import UnreadableAudio
@@ -103,10 +103,10 @@ def _describe(path: Path) -> str:
 
 def _check_length(length_s: float, stated_s: float, expected_s: tuple[float, ...]) -> None:
     if length_s < MIN_LENGTH_S:
-        raise UnreadableAudio(f"too short: decodes to {length_s:.2f} s, at least {MIN_LENGTH_S:g} s are needed")
+        raise UnreadableAudio(f"too short: decodes to {length_s:.2f} s, at least {MIN_LENGTH_S:g} s needed")
     # a cut MP3 decodes without error, and its header still states the full length
     if length_s < _CUT_SHARE * stated_s:
-        raise UnreadableAudio(f"cut: decodes to {length_s:.2f} s of the {stated_s:.2f} s that its header states")
+        raise UnreadableAudio(f"cut: decodes to {length_s:.2f} s of the {stated_s:.2f} s in its header")
     if expected_s and all(abs(length_s - each) > LENGTH_TOLERANCE * each for each in expected_s):
         wanted = " or ".join(f"{each:g} s" for each in expected_s)
         raise UnreadableAudio(f"length far from expected: decodes to {length_s:.2f} s instead of {wanted}")

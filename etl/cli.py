@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -9,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +31,8 @@ Processes = Annotated[
 
 def main() -> None:
     """Run the command line: errors are one sentence on stderr and exit code 1."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is raised as well
     try:
         app()
     except SegueError as error:
@@ -63,9 +67,7 @@ def run(
     if clips_only and audio is None:
         raise typer.BadParameter("--clips-only needs --audio")
     _finish(
-        lambda database: program.run(
-            database, metadata, audio, clips_only=clips_only, processes=processes
-        ),
+        lambda database: program.run(database, metadata, audio, clips_only=clips_only, processes=processes),
         _settings(),
         "FMA",
         as_json,

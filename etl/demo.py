@@ -89,8 +89,7 @@ def _slug(text: str) -> str:
 
 def synthesise(track: DemoTrack, path: Path) -> None:
     """Write one track as MP3, mono, 44.1 kHz, 112 kbit/s; the file appears whole or not at all."""
-    seeds = ([SEED, zlib.crc32(track.key.encode())], [SEED, zlib.crc32(track.artist.encode())])
-    sound = STYLES[track.style](*(np.random.default_rng(seed) for seed in seeds), track.length_s)
+    sound = STYLES[track.style](_rng(track.key), _rng(track.artist), track.length_s)
     unfinished = path.with_suffix(".part")
     soundfile.write(
         unfinished,
@@ -102,6 +101,10 @@ def synthesise(track: DemoTrack, path: Path) -> None:
         compression_level=_COMPRESSION,
     )
     unfinished.replace(path)
+
+
+def _rng(name: str) -> np.random.Generator:
+    return np.random.default_rng([SEED, zlib.crc32(name.encode())])
 
 
 def make_missing(data_dir: Path, tracks: Sequence[DemoTrack]) -> int:
@@ -118,18 +121,18 @@ def make_missing(data_dir: Path, tracks: Sequence[DemoTrack]) -> int:
         if missing:
             _make(data_dir, missing)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise InvalidInput(f"the demo tracks cannot be written below {data_dir / _FOLDER}: {error}") from error
+        raise InvalidInput(f"demo tracks cannot be written below {data_dir / _FOLDER}: {error}") from error
     return len(missing)
 
 
 def _make(data_dir: Path, missing: Sequence[DemoTrack]) -> None:
     context = multiprocessing.get_context("spawn")
-    with meter("demo tracks", len(missing)) as progress:
-        with ProcessPoolExecutor(min(_PROCESSES, len(missing)), context) as pool:
-            made = [pool.submit(synthesise, track, data_dir / track.stored_as) for track in missing]
-            for future in as_completed(made):
-                future.result()
-                progress.advance()
+    processes = min(_PROCESSES, len(missing))
+    with meter("demo tracks", len(missing)) as progress, ProcessPoolExecutor(processes, context) as pool:
+        made = [pool.submit(synthesise, track, data_dir / track.stored_as) for track in missing]
+        for future in as_completed(made):
+            future.result()
+            progress.advance()
 
 
 async def run(database: Database, data_dir: Path) -> DemoReport:

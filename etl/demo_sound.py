@@ -28,7 +28,9 @@ def envelope(length_s: float, attack_s: float, release_s: float, decay_s: float 
     """Return a linear attack and release, with an exponential decay between if ``decay_s`` is given."""
     t = seconds(length_s)
     shape = np.minimum(t / max(attack_s, 1e-3), 1.0) * np.minimum((length_s - t) / max(release_s, 1e-3), 1.0)
-    return shape * np.exp(-t / np.float32(decay_s)) if decay_s is not None else shape
+    if decay_s is not None:
+        shape = shape * np.exp(-t / np.float32(decay_s))
+    return np.asarray(shape, dtype=np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -48,7 +50,7 @@ def additive(
     if vibrato:
         depth = hz * (2 ** (vibrato / 12) - 1) / (2 * np.pi * vibrato_hz)
         cycles = cycles + np.float32(depth) * np.sin(np.float32(2 * np.pi * vibrato_hz) * t)
-    return wave[(cycles * _TABLE).astype(np.int64) & (_TABLE - 1)]
+    return np.asarray(wave[(cycles * _TABLE).astype(np.int64) & (_TABLE - 1)], dtype=np.float32)
 
 
 def saw(brightness: float, count: int = 40) -> tuple[float, ...]:
@@ -60,8 +62,8 @@ def fm(hz: float, length_s: float, ratio: float, index: float, index_decay_s: fl
     """Return a tone of two operators; the modulation dies away, as in bells and electric pianos."""
     t = seconds(length_s)
     turn = np.float32(2 * np.pi * hz)
-    modulator = np.float32(index) * np.exp(-t / np.float32(index_decay_s)) * np.sin(turn * np.float32(ratio) * t)
-    return np.sin(turn * t + modulator)
+    depth = np.float32(index) * np.exp(-t / np.float32(index_decay_s))
+    return np.asarray(np.sin(turn * t + depth * np.sin(turn * np.float32(ratio) * t)), dtype=np.float32)
 
 
 def pluck(hz: float, length_s: float, rng: np.random.Generator, *, damping: float = 0.996) -> Sound:
@@ -92,7 +94,7 @@ def kick(low_hz: float, sweep_hz: float, length_s: float = 0.3) -> Sound:
     """Return a bass drum: a sine that falls to ``low_hz``."""
     t = seconds(length_s)
     cycles = low_hz * t + sweep_hz * 0.03 * (1 - np.exp(-t / 0.03))
-    return (np.sin(2 * np.pi * cycles) * np.exp(-t / (length_s / 3))).astype(np.float32)
+    return np.asarray(np.sin(2 * np.pi * cycles) * np.exp(-t / (length_s / 3)), dtype=np.float32)
 
 
 def snare(rng: np.random.Generator, tone_hz: float = 190.0, length_s: float = 0.22) -> Sound:
@@ -100,13 +102,14 @@ def snare(rng: np.random.Generator, tone_hz: float = 190.0, length_s: float = 0.
     t = seconds(length_s)
     body = np.sin(np.float32(2 * np.pi * tone_hz) * t) * np.exp(-t / 0.05)
     wires = filtered(noise(length_s, rng), "highpass", 1500) * np.exp(-t / 0.07)
-    return (0.5 * body + 0.4 * wires).astype(np.float32)
+    return np.asarray(0.5 * body + 0.4 * wires, dtype=np.float32)
 
 
 def hat(rng: np.random.Generator, length_s: float = 0.06, low_hz: float = 7000.0) -> Sound:
     """Return a hi-hat: high noise."""
     t = seconds(length_s)
-    return filtered(noise(length_s, rng), "highpass", low_hz) * np.exp(-t / np.float32(length_s / 4))
+    sound = filtered(noise(length_s, rng), "highpass", low_hz) * np.exp(-t / np.float32(length_s / 4))
+    return np.asarray(sound, dtype=np.float32)
 
 
 class Tape:
@@ -128,7 +131,7 @@ def room(sound: Sound, rng: np.random.Generator, *, length_s: float, wet: float,
     tail = filtered(noise(length_s, rng), "lowpass", dark_hz) * np.exp(-6.0 * seconds(length_s) / length_s)
     tail /= np.sqrt(np.sum(tail**2))
     echo = fftconvolve(sound, tail)[: len(sound)].astype(np.float32)
-    return (1 - wet) * sound + wet * echo
+    return np.asarray((1 - wet) * sound + wet * echo, dtype=np.float32)
 
 
 def master(sound: Sound, loudness: float) -> Sound:

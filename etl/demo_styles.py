@@ -49,12 +49,14 @@ def techno(track: Rng, artist: Rng, length_s: float) -> Sound:
     drum, closed = s.kick(artist.uniform(44, 52), 240, 0.32), s.hat(artist, 0.05, 8000)
     opened, clap = s.hat(artist, 0.2, 7000), s.snare(artist, 240, 0.18)
     bank = NoteBank(
-        lambda pitch, long_s: s.additive(s.frequency(pitch), long_s, s.saw(brightness))
-        * s.envelope(long_s, 0.003, 0.03, 0.12)
+        lambda pitch, long_s: (
+            s.additive(s.frequency(pitch), long_s, s.saw(brightness)) * s.envelope(long_s, 0.003, 0.03, 0.12)
+        )
     )
     stab = NoteBank(
-        lambda pitch, long_s: s.fm(s.frequency(pitch), long_s, ratio, 2.5, 0.1)
-        * s.envelope(long_s, 0.003, 0.05, 0.12)
+        lambda pitch, long_s: (
+            s.fm(s.frequency(pitch), long_s, ratio, 2.5, 0.1) * s.envelope(long_s, 0.003, 0.05, 0.12)
+        )
     )
     line = motif(track, 16, 0.75, 5)
     hits = track.choice(16, size=3, replace=False)
@@ -86,8 +88,9 @@ def folk(track: Rng, artist: Rng, length_s: float) -> Sound:
     step_s, bars = bars_for(bpm, length_s, 8)
     damping = artist.uniform(0.9945, 0.9975)
     string = NoteBank(
-        lambda pitch, long_s: s.pluck(s.frequency(pitch), long_s, artist, damping=damping)
-        * s.envelope(long_s, 0.002, 0.1)
+        lambda pitch, long_s: (
+            s.pluck(s.frequency(pitch), long_s, artist, damping=damping) * s.envelope(long_s, 0.002, 0.1)
+        )
     )
     progression = track.permutation([(0, 5, 3, 4), (0, 3, 0, 4), (0, 4, 5, 3), (5, 3, 0, 4)])[0]
     pattern = ((0, 2, 1, 3, 0, 2, 1, 2), (0, 1, 2, 3, 2, 1, 3, 1))[int(track.integers(2))]
@@ -95,7 +98,7 @@ def folk(track: Rng, artist: Rng, length_s: float) -> Sound:
     tape = Tape(length_s)
     for bar in range(bars):
         start = int(progression[bar % 4])
-        voices = chord(scale, root, start, 3) + [degree(scale, root, start) + 12]
+        voices = [*chord(scale, root, start, 3), degree(scale, root, start) + 12]
         for step in range(8):
             at_s = (bar * 8 + step) * step_s + float(track.normal(0, 0.006))
             tape.lay(max(at_s, 0.0), string(voices[pattern[step]], 1.4), 0.4 + 0.12 * (step == 0))
@@ -113,21 +116,25 @@ def synth_pop(track: Rng, artist: Rng, length_s: float) -> Sound:
     step_s, bars = bars_for(bpm, length_s, 8)
     brightness, ratio = artist.uniform(0.8, 0.9), float(artist.choice([2.0, 3.0, 4.0]))
     drum, crack = s.kick(56, 180, 0.24), s.snare(artist, artist.uniform(170, 230), 0.26)
-    tick = s.hat(artist, 0.07, 7500)
+    tick = s.hat(artist, 0.07, 6000)
     pad = NoteBank(
         lambda pitch, long_s: (
-            s.additive(s.frequency(pitch - 0.07), long_s, s.saw(brightness))
-            + s.additive(s.frequency(pitch + 0.07), long_s, s.saw(brightness))
+            (
+                s.additive(s.frequency(pitch - 0.07), long_s, s.saw(brightness))
+                + s.additive(s.frequency(pitch + 0.07), long_s, s.saw(brightness))
+            )
+            * s.envelope(long_s, 0.02, 0.08)
         )
-        * s.envelope(long_s, 0.02, 0.08)
     )
     bass = NoteBank(
-        lambda pitch, long_s: s.additive(s.frequency(pitch), long_s, s.saw(0.7, 16))
-        * s.envelope(long_s, 0.004, 0.04)
+        lambda pitch, long_s: (
+            s.additive(s.frequency(pitch), long_s, s.saw(0.7, 16)) * s.envelope(long_s, 0.004, 0.04)
+        )
     )
     lead = NoteBank(
-        lambda pitch, long_s: s.fm(s.frequency(pitch), long_s, ratio, 1.8, 0.35)
-        * s.envelope(long_s, 0.006, 0.08, 0.8)
+        lambda pitch, long_s: (
+            s.fm(s.frequency(pitch), long_s, ratio, 1.8, 0.35) * s.envelope(long_s, 0.006, 0.08, 0.8)
+        )
     )
     progression = [(0, 4, 5, 3), (5, 3, 0, 4), (0, 5, 3, 4), (3, 0, 4, 5)][int(track.integers(4))]
     hook: list[Motif] = [motif(track, 8, 0.7, 6) for _ in range(2)]
@@ -140,8 +147,9 @@ def synth_pop(track: Rng, artist: Rng, length_s: float) -> Sound:
             at_s = (bar * 8 + step) * step_s
             tape.lay(at_s, bass(degree(MAJOR, root - 12, start) + 12 * (step % 2), step_s * 0.9), 0.22)
             if bar >= 1:
-                tape.lay(at_s, tick, 0.2)
-                tape.lay(at_s, drum if step in (0, 4, 5) else tick, 0.6 if step in (0, 4) else 0.15)
+                tape.lay(at_s, tick, 0.1)
+                if step in (0, 4, 5):
+                    tape.lay(at_s, drum, 0.35 if step == 5 else 0.6)
                 if step in (2, 6):
                     tape.lay(at_s, crack, 0.5)
         if bar >= 2:
@@ -160,8 +168,9 @@ def lo_fi(track: Rng, artist: Rng, length_s: float) -> Sound:
     tick = s.hat(artist, 0.05, 5000)
     index = artist.uniform(0.8, 1.5)
     keys = NoteBank(
-        lambda pitch, long_s: s.fm(s.frequency(pitch), long_s, 1.0, index, 0.5)
-        * s.envelope(long_s, 0.008, 0.2, 1.0)
+        lambda pitch, long_s: (
+            s.fm(s.frequency(pitch), long_s, 1.0, index, 0.5) * s.envelope(long_s, 0.008, 0.2, 1.0)
+        )
     )
     progression = [(1, 4, 0, 5), (0, 5, 1, 4), (3, 2, 1, 0)][int(track.integers(3))]
     tune = [motif(track, 8, 0.4, 5) for _ in range(2)]
@@ -195,14 +204,15 @@ def organ(track: Rng, artist: Rng, length_s: float) -> Sound:
     bpm, root = track.uniform(66, 84), int(track.integers(48, 55))
     scale = (MAJOR, MINOR)[int(track.integers(2))]
     step_s, bars = bars_for(bpm, length_s, 4)
-    stops = tuple(float(level) for level in (1, artist.uniform(0.6, 1), artist.uniform(0.3, 0.6), 0.5, 0.05, 0.3))
-    stops += (0.0, float(artist.uniform(0.25, 0.5)), 0.0, 0.1, 0.0, 0.15, 0.0, 0.0, 0.0, 0.1)
+    second, third, eighth = (artist.uniform(*bounds) for bounds in ((0.6, 1.0), (0.3, 0.6), (0.25, 0.5)))
+    stops = (1.0, second, third, 0.5, 0.05, 0.3, 0.0, eighth, 0.0, 0.1, 0.0, 0.15, 0.0, 0.0, 0.0, 0.1)
     pipe = NoteBank(
         lambda pitch, long_s: s.additive(s.frequency(pitch), long_s, stops) * s.envelope(long_s, 0.05, 0.1)
     )
     bow = NoteBank(
-        lambda pitch, long_s: s.additive(s.frequency(pitch), long_s, s.saw(0.84), vibrato=0.25)
-        * s.envelope(long_s, 0.14, 0.2)
+        lambda pitch, long_s: (
+            s.additive(s.frequency(pitch), long_s, s.saw(0.84), vibrato=0.25) * s.envelope(long_s, 0.14, 0.2)
+        )
     )
     progression = [(0, 3, 4, 0), (0, 5, 3, 4), (0, 1, 4, 5), (0, 4, 5, 2)][int(track.integers(4))]
     tune = [motif(track, 4, 0.85, 4) for _ in range(2)]

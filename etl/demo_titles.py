@@ -27,6 +27,6 @@ TITLES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Organ": {
         "Collegium Aurora": ("Chorale for a Small Nave", "Vigil in G", "Canon of the Candles", "Lauds"),
-        "Elsbeth Kranz": ("Voluntary at Dusk", "Passacaglia for Two Manuals", "Evensong Variations", "Stone Hymn"),
+        "Elsbeth Kranz": ("Voluntary at Dusk", "Passacaglia", "Evensong Variations", "Stone Hymn"),
     },
 }

@@ -28,7 +28,9 @@ def read_genres(path: Path) -> dict[int, str]:
                     raise InvalidInput(f"column {column!r} is missing in {path}")
             return {int(row["genre_id"]): plain_text(row["title"]) for row in rows}
     except FileNotFoundError as error:
-        raise InvalidInput(f"{path} is missing: it lies beside tracks.csv in FMA's metadata archive") from error
+        raise InvalidInput(
+            f"{path} is missing: it lies beside tracks.csv in FMA's metadata archive"
+        ) from error
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
 

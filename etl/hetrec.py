@@ -126,7 +126,7 @@ def refuse_collisions(tracks: Sequence[Track]) -> None:
 def _login(password: str | None) -> str:
     if password is not None:
         return f"{SOURCE}-USER with the password given"
-    return f"none of the new accounts can log in: run the import again with --password to set one for {SOURCE}-USER"
+    return f"new accounts cannot log in: repeat the import with --password to set one for {SOURCE}-USER"
 
 
 def imported_events(user: str, plays: Sequence[tuple[str, int]]) -> Iterator[list[UserEvent]]:
@@ -164,8 +164,9 @@ async def append_listens(
         nonlocal total
         for user, plays in users:
             for batch in imported_events(user, plays):
-                total += await _accepted(writer, imported_user_id(SOURCE, user), batch)
-                progress.advance(len(batch))
+                accepted = await _accepted(writer, imported_user_id(SOURCE, user), batch)
+                total += accepted
+                progress.advance(accepted)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(IN_FLIGHT):

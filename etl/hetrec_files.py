@@ -1,4 +1,7 @@
-"""Read the files of HetRec 2011 Last.fm 2K: tab-separated, UTF-8, LF or CRLF, one header line."""
+"""Read the files of HetRec 2011 Last.fm 2K: tab-separated, LF or CRLF, one header line.
+
+All are UTF-8 but `tags.dat`, which is Latin-1.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -41,7 +44,9 @@ def read_artists(directory: Path) -> dict[str, Artist]:
     artists: dict[str, Artist] = {}
     for number, (key, name, url, *_) in _rows(directory / "artists.dat", ("id", "name", "url")):
         if not name.strip() or key in artists:
-            raise InvalidInput(f"{directory / 'artists.dat'}, line {number}: artist {key!r} has no name or stands twice")
+            raise InvalidInput(
+                f"{directory / 'artists.dat'}, line {number}: artist {key!r} has no name or stands twice"
+            )
         artists[key] = Artist(key, " ".join(name.split()), url.strip() or None)
     return artists
 
@@ -81,7 +86,7 @@ def read_tags(directory: Path) -> dict[str, list[str]]:
     paths = (directory / "tags.dat", directory / "user_taggedartists.dat")
     if not all(path.is_file() for path in paths):
         return {}
-    names = {key: name.strip() for _, (key, name, *_) in _rows(paths[0], ("tagID", "tagValue"))}
+    names = {key: name.strip() for _, (key, name, *_) in _rows(paths[0], ("tagID", "tagValue"), "latin-1")}
     used: dict[str, Counter[str]] = defaultdict(Counter)
     for _, (_user, artist, tag, *_rest) in _rows(paths[1], ("userID", "artistID", "tagID")):
         used[artist][tag] += 1
@@ -95,15 +100,19 @@ def read_tags(directory: Path) -> dict[str, list[str]]:
     }
 
 
-def _rows(path: Path, header: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+def _rows(
+    path: Path, header: tuple[str, ...], encoding: str = "utf-8-sig"
+) -> Iterator[tuple[int, list[str]]]:
     """Yield line numbers and cells; every row has at least the cells that ``header`` names."""
     try:
         # split by line feeds alone: a name may hold other line separators of Unicode
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+        lines = path.read_bytes().decode(encoding).split("\n")
     except FileNotFoundError as error:
-        raise InvalidInput(f"{path} is missing: HetRec 2011 Last.fm has it beside its other .dat files") from error
+        raise InvalidInput(
+            f"{path} is missing: HetRec 2011 Last.fm has it beside its other .dat files"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read as UTF-8: {error}") from error
+        raise InvalidInput(f"{path} cannot be read: {error}") from error
     if tuple(lines[0].rstrip("\r").split("\t")[: len(header)]) != header:
         raise InvalidInput(f"{path} does not begin with the columns {', '.join(header)}")
     for number, line in enumerate(lines[1:], start=2):

@@ -4,7 +4,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
@@ -84,7 +84,9 @@ async def write_sound(
     sounds = list(sounds)
     # features first: a track that has its sound is never read again
     features = [
-        UpdateOne({"_id": found["_id"]}, {"$set": {k: v for k, v in found.items() if k != "_id"}}, upsert=True)
+        UpdateOne(
+            {"_id": found["_id"]}, {"$set": {k: v for k, v in found.items() if k != "_id"}}, upsert=True
+        )
         for _, _, found in sounds
     ]
     tracks = [UpdateOne({"_id": track_id}, {"$set": fields}) for track_id, fields, _ in sounds]
@@ -102,9 +104,7 @@ async def write_rejected(
     if complete:
         kept_ids = [f"{source}:{key}" for key in reasons]
         others = {"$regex": f"^{re.escape(source)}:", "$nin": kept_ids}
-        await answered(
-            database[REJECTED_TRACKS.name].delete_many({"_id": others}), "removing old rejections"
-        )
+        await answered(database[REJECTED_TRACKS.name].delete_many({"_id": others}), "removing old rejections")
     now = now_ms()
     kept = {"$cond": [{"$eq": ["$reason", "$$reason"]}, "$updated_ms", now]}
     operations = [
@@ -142,7 +142,7 @@ async def publish_catalogue(database: Database, source: str) -> CatalogueState:
     catalogue = database[CATALOGUE.name]
     found = await answered(catalogue.find_one({"_id": CATALOGUE_ID}), "reading the catalogue")
     if found is not None and (found["version"], found["source"]) == (state["version"], source):
-        return CatalogueState(**found)  # type: ignore[typeddict-item]
+        return cast(CatalogueState, found)
     await answered(
         catalogue.replace_one({"_id": CATALOGUE_ID}, dict(state), upsert=True), "writing the catalogue"
     )

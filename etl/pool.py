@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
@@ -37,7 +37,7 @@ Outcome = tuple[ClipFile, Extracted | UnreadableAudio]
 
 def extract_all(
     files: Iterable[ClipFile], *, processes: int | None = None, deadline_s: float = DEADLINE_S
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Yield each file with its features or the reason why it has none, in the order of completion.
 
     Parameters
@@ -56,18 +56,15 @@ def extract_all(
         while workers:
             for worker in _ready(workers):
                 outcome = worker.take()
-                file = next(queue, None)
-                if not worker.alive:
+                following = next(queue, None)
+                if following is None or not worker.alive:
                     workers.remove(worker)
                     worker.end()
-                    if file is not None:
+                if following is not None:
+                    if not worker.alive:
                         worker = _Worker(context, deadline_s)
                         workers.append(worker)
-                if file is not None:
-                    worker.give(file)
-                elif worker in workers:
-                    workers.remove(worker)
-                    worker.end()
+                    worker.give(following)
                 yield outcome
     finally:
         for worker in workers:

@@ -57,7 +57,8 @@ _VERSION = re.compile(r"\b([1-4]\.\d)\b(.*)")
 _PLACES = {
     "": "", "international": "", "unported": "", "generic": "", "universal": "",
     "united states": "us/", "uk: england": "uk/", "france": "fr/", "germany": "de/", "italy": "it/",
-    "netherlands": "nl/", "spain": "es/", "canada": "ca/", "mexico": "mx/", "new zealand": "nz/", "japan": "jp/",
+    "netherlands": "nl/", "spain": "es/", "canada": "ca/", "mexico": "mx/", "new zealand": "nz/",
+    "japan": "jp/",
 }  # fmt: skip
 
 
