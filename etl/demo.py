@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import re
+import threading
 import time
 import zlib
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from etl.demo_sound import SAMPLE_RATE_HZ
 from etl.demo_styles import STYLES
 from etl.demo_titles import TITLES
 from etl.ids import foreign_id
+from etl.pool import serve_parent
 from etl.progress import meter
 from etl.sound import heard_tracks, load_sound, sound_file
 from schemas.documents import Track
@@ -107,8 +109,8 @@ def _rng(name: str) -> np.random.Generator:
     return np.random.default_rng([SEED, zlib.crc32(name.encode())])
 
 
-def make_missing(data_dir: Path, tracks: Sequence[DemoTrack]) -> int:
-    """Synthesise the tracks whose file is missing, in two processes; return their number.
+def make_missing(data_dir: Path, tracks: Sequence[DemoTrack], stop: threading.Event) -> int:
+    """Synthesise the tracks whose file is missing, in two processes, until ``stop``; return their number.
 
     Raises
     ------
@@ -119,20 +121,23 @@ def make_missing(data_dir: Path, tracks: Sequence[DemoTrack]) -> int:
     try:
         (data_dir / _FOLDER).mkdir(parents=True, exist_ok=True)
         if missing:
-            _make(data_dir, missing)
+            _make(data_dir, missing, stop)
     except (OSError, soundfile.LibsndfileError) as error:
         raise InvalidInput(f"demo tracks cannot be written below {data_dir / _FOLDER}: {error}") from error
     return len(missing)
 
 
-def _make(data_dir: Path, missing: Sequence[DemoTrack]) -> None:
-    context = multiprocessing.get_context("spawn")
+def _make(data_dir: Path, missing: Sequence[DemoTrack], stop: threading.Event) -> None:
     processes = min(_PROCESSES, len(missing))
-    with meter("demo tracks", len(missing)) as progress, ProcessPoolExecutor(processes, context) as pool:
+    executor = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=serve_parent)
+    with meter("demo tracks", len(missing)) as progress, executor as pool:
         made = [pool.submit(synthesise, track, data_dir / track.stored_as) for track in missing]
         for future in as_completed(made):
             future.result()
             progress.advance()
+            if stop.is_set():
+                pool.shutdown(cancel_futures=True)
+                return
 
 
 async def run(database: Database, data_dir: Path) -> DemoReport:
@@ -147,7 +152,11 @@ async def run(database: Database, data_dir: Path) -> DemoReport:
     tracks = demo_tracks()
     await load.claim(database, SOURCE)
     await ensure_indexes(database)
-    synthesised = await asyncio.to_thread(make_missing, data_dir, tracks)
+    stop = threading.Event()
+    try:
+        synthesised = await asyncio.to_thread(make_missing, data_dir, tracks, stop)
+    finally:
+        stop.set()  # Ctrl-C: what is finished stays, the rest is not begun
     heard = await heard_tracks(database)
     changed = await load.write_tracks(database, [_document(track) for track in tracks], heard)
     files = [

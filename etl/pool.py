@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -134,9 +135,25 @@ class _Worker:
             self._process.join()
 
 
+def serve_parent() -> None:
+    """Tie this process to its parent: Ctrl-C is the parent's to handle, and its death ends this process too.
+
+    Without it the process would outlive a parent that was killed.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in a child process"
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
 def _serve(connection: Connection) -> None:
     """Answer files with features until the other end closes. Runs in a process of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, not a bad file
+    serve_parent()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     # libmpg123 writes a line per bad frame to stderr, whatever it is told
     quiet = os.open(os.devnull, os.O_WRONLY)

@@ -13,7 +13,7 @@ from etl.ids import foreign_id, imported_user_id
 from recommender.history import History
 from recommender.partition import PartitionState
 from recommender.windows import Outcome
-from schemas.errors import InvalidInput, LogMismatch
+from schemas.errors import InvalidInput, LogMismatch, LogUnavailable
 from schemas.settings import Settings
 
 PLAYS = {"7": [("2", 5), ("1", 9)], "8": [("2", 40)], "9": [(str(n), n) for n in range(1, 251)]}
@@ -101,6 +101,16 @@ async def test_a_missing_log_is_named_before_anything_is_written(settings: Setti
     async with open_documents(settings) as database:
         with pytest.raises(LogMismatch, match="partitions"):
             await hetrec.run(settings, database, data_set)
+        assert await database["tracks"].count_documents({}) == 0
+
+
+async def test_a_broker_that_is_away_is_named_before_anything_is_written(
+    settings: Settings, data_set: Path
+) -> None:
+    away = settings.model_copy(update={"kafka_port": 1})
+    async with open_documents(settings) as database:
+        with pytest.raises(LogUnavailable, match=r"127\.0\.0\.1:1"):
+            await hetrec.run(away, database, data_set)
         assert await database["tracks"].count_documents({}) == 0
 
 
