@@ -17,7 +17,7 @@ from frontend.services import Services, services
 from frontend.views import RecommendationsView, listed, popular
 from schemas.documents import LISTS
 from schemas.errors import DocumentsUnavailable
-from schemas.recommendations import decode_recommendations
+from schemas.recommendations import Recommendations, decode_recommendations
 
 blueprint = Blueprint("lists", __name__, url_prefix="/api/v1")
 HEARTBEAT_S = 15.0
@@ -33,7 +33,9 @@ async def recommendations() -> Response:
     """Return the user's newest list; the charts while there is none."""
     identity = await sender()
     value = await _newest(services(), identity.user_id)
-    return answer(_view(services(), value))
+    if value is None:
+        return answer(_popular(services()))
+    return answer(listed(decode_recommendations(value), services().catalogue.get, sent_ms=None))
 
 
 @blueprint.get("/feed")
@@ -79,7 +81,7 @@ class Stream(ResponseBody):
         if self._slot.closed:
             return
         value = await _newest(self._opened, self._user_id)
-        if value is None or _id(value) != self._last_id:
+        if value is None or _id(decode_recommendations(value)) != self._last_id:
             yield self._message(value, pushed=False)
         while not self._slot.closed:
             value = await self._slot.next(HEARTBEAT_S)
@@ -89,15 +91,18 @@ class Stream(ResponseBody):
                 yield b": still here\n\n"
 
     def _message(self, value: bytes | None, *, pushed: bool) -> bytes:
-        view = _view(self._opened, value, pushed=pushed)
-        if value is not None:
-            self._opened.impressions.sent(self._user_id, decode_recommendations(value))
+        if value is None:
+            return b"event: recommendations\ndata: " + _encoder.encode(_popular(self._opened)) + b"\n\n"
+        shown = decode_recommendations(value)
+        sent_ms = time.time() * 1000 if pushed else None
+        view = listed(shown, self._opened.catalogue.get, sent_ms=sent_ms)
+        self._opened.impressions.sent(self._user_id, shown)
         if pushed:
             self._opened.metrics.lists_sent.inc()
         if view.latency_ms is not None:
             self._opened.metrics.latency_seconds.observe(view.latency_ms / 1000)
-        name = b"" if value is None else b"id: " + _id(value).encode() + b"\n"
-        return b"event: recommendations\n" + name + b"data: " + _encoder.encode(view) + b"\n\n"
+        head = f"event: recommendations\nid: {_id(shown)}\ndata: ".encode()
+        return head + _encoder.encode(view) + b"\n\n"
 
 
 async def _newest(opened: Services, user_id: str) -> bytes | None:
@@ -115,22 +120,17 @@ async def _newest(opened: Services, user_id: str) -> bytes | None:
     return opened.lists.newest(user_id)
 
 
-def _view(opened: Services, value: bytes | None, *, pushed: bool = False) -> RecommendationsView:
-    catalogue = opened.catalogue
-    if value is None:
-        length = opened.settings.list_length
-        return popular(
-            catalogue.charts_id,
-            catalogue.charts,
-            catalogue.page(0, length + len(catalogue.charts[:length])),
-            catalogue.get,
-            catalogue.version,
-            length,
-        )
-    sent_ms = time.time() * 1000 if pushed else None
-    return listed(decode_recommendations(value), catalogue.get, sent_ms=sent_ms)
+def _popular(opened: Services) -> RecommendationsView:
+    catalogue, length = opened.catalogue, opened.settings.list_length
+    return popular(
+        catalogue.charts_id,
+        catalogue.charts,
+        catalogue.page(0, length + len(catalogue.charts[:length])),
+        catalogue.get,
+        catalogue.version,
+        length,
+    )
 
 
-def _id(value: bytes) -> str:
-    shown = decode_recommendations(value)
+def _id(shown: Recommendations) -> str:
     return f"{shown.generation}.{shown.partition}.{shown.offset}"
