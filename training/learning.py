@@ -132,7 +132,7 @@ def _judge(
     broken = gate.not_finite(trial.rows)
     if broken:
         raise InvalidModel(broken)
-    contest = Contest.between(_trial_model(trial, ids, config), judged, ids, config.seed)
+    contest = Contest.between(trial_model(trial, ids, config), judged, ids, config.seed)
     evaluation = contest.as_dict()
     reasons = [
         gate.not_covering(contest.folded, judged.users, contest.lists),
@@ -146,7 +146,8 @@ def _judge(
     return evaluation, [reason for reason in reasons if reason]
 
 
-def _trial_model(trial: Fit, ids: Ids, config: TrainingConfig) -> Model:
+def trial_model(trial: Fit, ids: Ids, config: TrainingConfig) -> Model:
+    """Return a fit on the training share as a model, to be judged and thrown away."""
     return Model.build(
         CANDIDATE,
         ids.track_ids[trial.items],

@@ -116,6 +116,7 @@ async def _train_on(
     uris = part_uris(store, manifest)
     progress = Progress(database, f"training-{name[:16]}", STEPS + 1, console)
     try:
+        _enough_users(manifest, config)
         report = _reporting(progress)
         learned = await _in_spark(
             settings, config, lambda spark: learn(spark, uris, config, features, current, report)
@@ -127,6 +128,15 @@ async def _train_on(
         raise
     await progress.end("done" if result["state"] == PUBLISHED else "refused", result["reason"] or "")
     return result
+
+
+def _enough_users(manifest: Manifest, config: TrainingConfig) -> None:
+    """Refuse before Spark starts what the manifest shows to be too little."""
+    if manifest.users < config.min_users:
+        raise InvalidModel(
+            f"snapshot {manifest.snapshot_id} holds {manifest.users} users, too few to learn from; "
+            f"{config.min_users} are needed"
+        )
 
 
 async def _settle(

@@ -1,0 +1,167 @@
+"""The trainer and ``train`` as real processes, on a real log."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from connections.documents import open_documents
+from connections.event_log import LogWriter, ensure_topics
+from connections.model_store import load_model, served
+from schemas import recommendations
+from schemas.settings import Settings
+from schemas.snapshots import Manifest
+from schemas.topics import SNAPSHOTS
+from tests.training.conftest import WriteSnapshot
+from tests.training.listeners import tasteful
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return os.environ | {
+        "SEGUE_DATA_DIR": str(settings.data_dir),
+        "SEGUE_KAFKA_PORT": str(settings.kafka_port),
+        "SEGUE_MONGODB_PORT": str(settings.mongodb_port),
+        "SEGUE_TOPIC_PREFIX": settings.topic_prefix,
+        "SEGUE_MONGODB_DATABASE": settings.mongodb_database,
+        "SEGUE_SPARK_MEMORY": "512m",
+        "SEGUE_RANK": "8",
+        "SEGUE_MAX_ITER": "3",
+    }
+
+
+async def training_command(settings: Settings, *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of ``python -m training``."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "training", *arguments, cwd=ROOT, env=environment(settings),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, errors = await child.communicate()
+    assert child.returncode is not None
+    return child.returncode, out.decode(), errors.decode()
+
+
+@asynccontextmanager
+async def running_trainer(settings: Settings) -> AsyncIterator[psutil.Process]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "training", "trainer", cwd=ROOT, env=environment(settings)
+    )
+    try:
+        yield psutil.Process(child.pid)
+    finally:
+        child.send_signal(signal.SIGTERM)
+        try:
+            assert await asyncio.wait_for(child.wait(), 20) == 0
+        finally:
+            if child.returncode is None:
+                child.kill()
+
+
+async def until(found: Callable[[], Awaitable[bool]], timeout_s: float = 100.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not await found():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.2)
+
+
+async def announce(settings: Settings, manifest: Manifest) -> None:
+    ready = recommendations.SnapshotReady(
+        snapshot_id=manifest.snapshot_id, generation=manifest.generation, cut=manifest.cut, server_time_ms=1
+    )
+    async with LogWriter(settings) as writer:
+        await writer.append(SNAPSHOTS, [(manifest.snapshot_id.encode(), recommendations.encode(ready))])
+
+
+async def test_a_snapshot_that_is_announced_becomes_a_served_model(
+    settings: Settings, write_snapshot: WriteSnapshot
+) -> None:
+    generation = await ensure_topics(settings)
+    async with open_documents(settings) as database, running_trainer(settings) as trainer:
+        await asyncio.sleep(3)
+        assert "java" not in {child.name() for child in trainer.children(recursive=True)}
+        manifest = write_snapshot(settings, generation, tasteful())
+        await announce(settings, manifest)
+
+        async def is_served() -> bool:
+            return await served(database) is not None
+
+        await until(is_served)
+        pointer = await served(database)
+        assert pointer is not None
+        model = await load_model(database, pointer["model_id"])
+        assert model.rank == 8
+        assert len(model.track_ids) == 48
+    code, out, errors = await training_command(settings, "train", "--json")
+    again = json.loads(out)
+    assert (code, again["model_id"], again["state"]) == (0, pointer["model_id"], "published")
+    assert "exactly these inputs" in errors
+    # nothing of Spark stays on the disk but its last log
+    assert list((settings.data_dir / "spark").iterdir()) == []
+
+
+async def test_sigterm_ends_the_trainer_and_the_virtual_machine_that_it_started(
+    settings: Settings, write_snapshot: WriteSnapshot
+) -> None:
+    generation = await ensure_topics(settings)
+    write_snapshot(settings, generation, tasteful())
+    async with open_documents(settings) as database:
+        async with running_trainer(settings) as trainer:
+
+            async def is_training() -> bool:
+                return await database["jobs"].find_one({"state": "running"}) is not None
+
+            await until(is_training)
+            started = trainer.children(recursive=True)
+            assert "java" in {child.name() for child in started}
+        _gone, alive = psutil.wait_procs(started, timeout=10)
+        assert alive == []
+        assert await served(database) is None
+
+
+@pytest.mark.parametrize("arguments", [("train", "--snapshot", "missing", "--json"), ("evaluate",)])
+async def test_without_a_snapshot_one_sentence_says_so(
+    settings: Settings, arguments: tuple[str, ...]
+) -> None:
+    await ensure_topics(settings)
+    code, out, errors = await training_command(settings, *arguments)
+    assert (code, out) == (1, "")
+    [sentence] = errors.strip().splitlines()
+    assert sentence.startswith("segue: there is no complete snapshot")
+    assert "run `segue snapshot`" in sentence
+
+
+async def test_a_refused_training_says_why_and_exits_with_1(
+    settings: Settings, write_snapshot: WriteSnapshot
+) -> None:
+    generation = await ensure_topics(settings)
+    write_snapshot(settings, generation, tasteful(3))
+    code, out, errors = await training_command(settings, "train")
+    assert (code, out) == (1, "")
+    assert "holds 3 users, too few to learn from; 5 are needed" in errors.splitlines()[-1]
+    async with open_documents(settings) as database:
+        job = await database["jobs"].find_one({})
+        assert job is not None
+        assert (job["kind"], job["state"]) == ("training", "refused")
+
+
+async def test_a_training_past_its_deadline_is_ended(
+    settings: Settings, write_snapshot: WriteSnapshot
+) -> None:
+    generation = await ensure_topics(settings)
+    write_snapshot(settings, generation, tasteful())
+    os.environ["SEGUE_TRAIN_DEADLINE_S"] = "2"
+    try:
+        code, _, errors = await training_command(settings, "train")
+    finally:
+        del os.environ["SEGUE_TRAIN_DEADLINE_S"]
+    assert code == 1
+    assert "ended after 2 s" in errors
