@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMPS = VENV / "segue-setup.json"
+STAMPS_LOCK = threading.Lock()
 LOG = Path(os.environ.get("SEGUE_CACHE_DIR") or ROOT / ".cache" / "segue") / "setup.log"
 PYTHON = VENV / "bin" / "python"
 CLIENT = ROOT / "frontend"
@@ -241,7 +243,8 @@ def done(step: str, mark: str) -> bool:
 
 def remember(step: str, mark: str) -> None:
     """Note that a step is done."""
-    STAMPS.write_text(json.dumps({**stamps(), step: mark}, indent=1), encoding="utf-8")
+    with STAMPS_LOCK:
+        STAMPS.write_text(json.dumps({**stamps(), step: mark}, indent=1), encoding="utf-8")
 
 
 def stamps() -> "dict[str, str]":
