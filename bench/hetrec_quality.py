@@ -105,9 +105,7 @@ def _judge(settings: Settings, config: TrainingConfig, uris: list[str]) -> dict[
         training = ratings(spark, prepared, ids, training_only=True)
         first, second = fit(training, config, rank), fit(training, config, rank)
     contest = Contest.between(trial_model(first, ids, config), judged, ids, config.seed)
-    gain = bootstrap_ratio(
-        contest.model["ndcg_at_10"], contest.popular["ndcg_at_10"], seed=config.seed
-    )
+    gain = bootstrap_ratio(contest.model["ndcg_at_10"], contest.popular["ndcg_at_10"], seed=config.seed)
     return {
         "ratio": gain.mean,
         "low": gain.low,

@@ -66,8 +66,6 @@ def held_out_rmse(fitted: Fit, held_out: DataFrame) -> float | None:
     held-out pair is known to the model.
     """
     predictions = fitted.spark_model.transform(held_out.withColumn("preference", F.lit(1.0)))
-    evaluator = RegressionEvaluator(
-        metricName="rmse", labelCol="preference", predictionCol="prediction"
-    )
+    evaluator = RegressionEvaluator(metricName="rmse", labelCol="preference", predictionCol="prediction")
     value = float(evaluator.evaluate(predictions))
     return value if np.isfinite(value) else None

@@ -31,7 +31,6 @@ class Served:
     snapshot_s: float
 
 
-
 def not_finite(rows: NDArray[np.float32]) -> str | None:
     """Refuse factors that are not finite, or that are all zero."""
     bad = int(rows.size - np.isfinite(rows).sum())

@@ -172,5 +172,3 @@ def _arrays(final: Fit, ids: Ids, features: Features) -> tuple[dict[str, NDArray
 
 def _placed(placed: Placement) -> dict[str, Any]:
     return {"tracks": len(placed.at), "penalty": placed.penalty, "explained": placed.explained}
-
-

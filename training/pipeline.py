@@ -154,9 +154,7 @@ async def _settle(
     return _result(document, PUBLISHED, None, pointer["seq"])
 
 
-def _document(
-    learned: Learned, name: str, manifest: Manifest, config: TrainingConfig
-) -> dict[str, Any]:
+def _document(learned: Learned, name: str, manifest: Manifest, config: TrainingConfig) -> dict[str, Any]:
     parameters = {
         "rank": learned.rank,
         "reg_param": config.reg_param,
@@ -213,9 +211,7 @@ def _reporting(progress: Progress) -> Report:
     return report
 
 
-async def _in_spark(
-    settings: Settings, config: TrainingConfig, work: Callable[[SparkSession], T]
-) -> T:
+async def _in_spark(settings: Settings, config: TrainingConfig, work: Callable[[SparkSession], T]) -> T:
     """Run blocking work with a Spark session in a thread.
 
     Raises

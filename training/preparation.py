@@ -116,9 +116,7 @@ def hold_out(
     return held_out, timed
 
 
-def prepare_batches(
-    batches: Iterator[pa.RecordBatch], config: TrainingConfig
-) -> Iterator[pa.RecordBatch]:
+def prepare_batches(batches: Iterator[pa.RecordBatch], config: TrainingConfig) -> Iterator[pa.RecordBatch]:
     """Turn record batches of a part (user_id, history) into batches of ``PREPARED``."""
     for batch in batches:
         columns = batch.to_pydict()

@@ -81,6 +81,7 @@ async def announce(settings: Settings, manifest: Manifest) -> None:
         await writer.append(SNAPSHOTS, [(manifest.snapshot_id.encode(), recommendations.encode(ready))])
 
 
+@pytest.mark.slow
 async def test_a_snapshot_that_is_announced_becomes_a_served_model(
     settings: Settings, write_snapshot: WriteSnapshot
 ) -> None:
@@ -108,6 +109,7 @@ async def test_a_snapshot_that_is_announced_becomes_a_served_model(
     assert list((settings.data_dir / "spark").iterdir()) == []
 
 
+@pytest.mark.slow
 async def test_sigterm_ends_the_trainer_and_the_virtual_machine_that_it_started(
     settings: Settings, write_snapshot: WriteSnapshot
 ) -> None:
