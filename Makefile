@@ -32,7 +32,7 @@ bench: setup ## list the benchmarks; run one with `.venv/bin/python -m bench NAM
 
 faults: ## kill and pause the running programs, and count what was lost: the long form
 	@$(PYTHON) stack/bootstrap.py --tests
-	SEGUE_FAULTS=long $(BIN)/python -m pytest tests/faults
+	SEGUE_FAULT_ROUNDS=5 $(BIN)/python -m pytest tests/faults
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(COMPILE) pyproject.toml --group build -o requirements.lock
