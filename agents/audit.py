@@ -28,12 +28,14 @@ async def held_states(ports: Sequence[int]) -> dict[int, dict[str, Any]]:
     """
     held: dict[int, dict[str, Any]] = {}
     answered = 0
+    problems: list[str] = []
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
         for port in ports:
             try:
                 async with session.get(f"http://127.0.0.1:{port}/state?users=1") as response:
                     states = (await response.json())["partitions"]
-            except aiohttp.ClientError:
+            except aiohttp.ClientError as error:
+                problems.append(f"port {port}: {error}")
                 continue
             answered += 1
             for state in states:
@@ -41,9 +43,7 @@ async def held_states(ports: Sequence[int]) -> dict[int, dict[str, Any]]:
                 if known is None or known["position"] < state["position"]:
                     held[state["partition"]] = state
     if not answered:
-        raise Unavailable(
-            f"no worker answers on {', '.join(map(str, ports))}: is one running? (segue status)"
-        )
+        raise Unavailable(f"no worker answers ({'; '.join(problems)}): is one running? (segue status)")
     return held
 
 

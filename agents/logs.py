@@ -29,4 +29,5 @@ def configure_logs(settings: Settings) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(max(level, logging.WARNING))
+    # the libraries' own lines are many: shown in full only when everything is wanted
+    root.setLevel(logging.INFO if level <= logging.DEBUG else max(level, logging.WARNING))

@@ -19,6 +19,8 @@ from schemas.topics import PLAYS, TOPICS, Topic
 _TOPIC_EXISTS = 36
 _READ_MAX_RECORDS = 5_000
 _MAX_REQUEST_BYTES = 1_000_000
+_STOP_S = 0.5
+_METADATA_S = 5.0
 
 
 class LogRecord(NamedTuple):
@@ -138,6 +140,8 @@ class LogReader:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=4_194_304,
+            # a fetch that waits for more delays the next one, which may be for another partition
+            fetch_max_wait_ms=20,
             check_crcs=True,
         )
         try:
@@ -157,7 +161,7 @@ class LogReader:
         trace: TracebackType | None,
     ) -> None:
         if self._consumer is not None:
-            await self._consumer.stop()
+            await _stop(self._consumer)
 
     async def read(
         self, partition: int, start: int, end: int, *, timeout_s: float = 30.0
@@ -232,16 +236,36 @@ class LogReader:
 
     async def _partitions(self) -> list[int]:
         consumer = self._require()
-        try:
-            await consumer._client.force_metadata_update()
-            await consumer.topics()
-        except (KafkaError, TimeoutError) as error:
-            raise LogUnavailable(f"metadata of {self._name}: {error!r}") from error
-        return sorted(consumer.partitions_for_topic(self._name) or ())
+        until = time.monotonic() + _METADATA_S
+        while True:
+            try:
+                async with asyncio.timeout(_METADATA_S):
+                    await consumer._client.force_metadata_update()
+                    await consumer.topics()
+            except (KafkaError, TimeoutError) as error:
+                raise LogUnavailable(f"metadata of {self._name}: {error!r}") from error
+            found = sorted(consumer.partitions_for_topic(self._name) or ())
+            # the broker tells of a topic that was just made a moment later than it answers
+            if found or time.monotonic() > until:
+                return found
+            await asyncio.sleep(0.1)
 
     def _require(self) -> AIOKafkaConsumer:
         assert self._consumer is not None, "use LogReader as an async context manager"
         return self._consumer
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, also when its fetcher swallows the first cancellation.
+
+    aiokafka 0.14 loses a cancellation that comes while it gives up an assignment; its ``stop`` then waits for
+    ever. Cancelling ``stop`` cancels the fetcher once more, and ``stop`` ends as it should.
+    """
+    stopping = asyncio.ensure_future(consumer.stop())
+    while not (await asyncio.wait({stopping}, timeout=_STOP_S))[0]:
+        stopping.cancel()
+    if not stopping.cancelled():
+        stopping.result()
 
 
 async def ensure_topics(settings: Settings) -> str:

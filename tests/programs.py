@@ -1,0 +1,111 @@
+"""Programs of ours as child processes, on the settings of a test."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from schemas.settings import Settings
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment in which a child finds the world of a test."""
+    given = {
+        f"SEGUE_{name.upper()}": str(value)
+        for name, value in settings.model_dump(mode="json", exclude_defaults=True).items()
+        if value is not None
+    }
+    clean = {n: v for n, v in os.environ.items() if not n.startswith("SEGUE_") or n == "SEGUE_LOG_LEVEL"}
+    return clean | given
+
+
+@dataclass
+class WorkerProcess:
+    """A real worker that can be killed, paused and started again."""
+
+    settings: Settings
+    log: Path
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def port(self) -> int:
+        """Loopback port on which it is inspected."""
+        return self.settings.worker_metrics_port
+
+    def start(self) -> None:
+        """Start it; `until_alive` waits."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "agents", "worker"],
+                env=environment(self.settings),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL it and wait for its end."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM it and return its exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout=20)
+
+    def pause(self) -> None:
+        """SIGSTOP it."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT it."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    async def until_alive(self, timeout_s: float = 60.0) -> None:
+        """Return when it answers on its port."""
+        until = time.monotonic() + timeout_s
+        async with aiohttp.ClientSession() as session:
+            while time.monotonic() < until:
+                assert self.process is not None
+                assert self.process.poll() is None, self.log.read_text()[-3_000:]
+                try:
+                    async with session.get(f"http://127.0.0.1:{self.port}/livez"):
+                        return
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.05)
+        raise AssertionError(f"the worker did not answer: {self.log.read_text()[-3_000:]}")
+
+
+@contextmanager
+def worker_process(settings: Settings, name: str = "worker-0") -> Iterator[WorkerProcess]:
+    """Yield a worker (not started) that is ended afterwards."""
+    own = settings.model_copy(update={"worker_id": name, "worker_metrics_port": free_port()})
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    worker = WorkerProcess(own, settings.data_dir / f"{name}.log")
+    try:
+        yield worker
+    finally:
+        if worker.process is not None and worker.process.poll() is None:
+            worker.go_on()
+            worker.kill()
