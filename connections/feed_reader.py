@@ -16,6 +16,8 @@ from schemas.topics import Topic
 _log = structlog.get_logger()
 _POLL_MS = 1_000
 _MAX_RECORDS = 500
+_FETCH_WAIT_MS = 20
+_STOP_S = 2.0
 Handler = Callable[[str, Sequence[tuple[bytes | None, bytes | None]]], None]
 
 
@@ -69,6 +71,8 @@ class TopicTail:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            # A fetch that waits for more delays the next one, which may be for another partition.
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
         )
         try:
             await consumer.start()
@@ -89,7 +93,10 @@ class TopicTail:
                     # Give connected clients air while a long topic is read at the start.
                     await asyncio.sleep(0)
         finally:
-            await consumer.stop()
+            try:
+                await asyncio.wait_for(consumer.stop(), _STOP_S)
+            except TimeoutError:
+                pass  # the broker is away, or the fetcher lost its cancellation: it has been cancelled again
 
     async def _note_progress(self, consumer: AIOKafkaConsumer) -> None:
         for where, end in list(self._missing.items()):

@@ -80,15 +80,24 @@ class Stream(ResponseBody):
         yield f"retry: {random.randint(*_RETRY_MS)}\n\n".encode()
         if self._slot.closed:
             return
-        value = await _newest(self._opened, self._user_id)
-        if value is None or _id(decode_recommendations(value)) != self._last_id:
-            yield self._message(value, pushed=False)
+        held = await _newest(self._opened, self._user_id)
+        if held is None or _id(decode_recommendations(held)) != self._last_id:
+            yield self._message(held, pushed=False)
+        offered = self._offered()
         while not self._slot.closed:
             value = await self._slot.next(HEARTBEAT_S)
             if value is not None:
+                held = value
                 yield self._message(value, pushed=True)
+            elif held is None and offered != self._offered():
+                offered = self._offered()
+                yield self._message(None, pushed=False)
             elif not self._slot.closed:
                 yield b": still here\n\n"
+
+    def _offered(self) -> tuple[str | None, str | None]:
+        """Return what a user without a list is shown: the versions of catalogue and charts."""
+        return self._opened.catalogue.version, self._opened.catalogue.charts_id
 
     def _message(self, value: bytes | None, *, pushed: bool) -> bytes:
         if value is None:

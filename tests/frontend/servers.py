@@ -66,11 +66,11 @@ class Server:
 
 
 @contextmanager
-def serving(settings: Settings, metrics_port: int | None = None) -> Iterator[Server]:
+def serving(settings: Settings, **variables: str) -> Iterator[Server]:
     port = free_port()
     given = settings.model_dump(mode="json", exclude_unset=True) | {
         "web_port": port,
-        "web_metrics_port": metrics_port or free_port(),
+        "web_metrics_port": free_port(),
     }
     environment = {f"SEGUE_{name.upper()}": str(value) for name, value in given.items()}
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def serving(settings: Settings, metrics_port: int | None = None) -> Iterator[Ser
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "frontend"],
-            env=os.environ | environment,
+            env=os.environ | environment | variables,
             cwd=ROOT,
             stdout=output,
             stderr=output,

@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
+import socket
 import time
 import urllib.request
 from typing import Any
 
 import aiohttp
+import pytest
 
 from schemas.settings import Settings
 from tests.frontend.servers import free_port, make_world, serving
@@ -56,10 +58,25 @@ async def test_without_kafka_and_mongodb_it_lives_is_not_ready_and_refuses_in_ti
 async def test_metrics_are_served_on_their_own_loopback_port(settings: Settings) -> None:
     await make_world(settings)
     port = free_port()
-    with serving(settings, metrics_port=port) as server:
+    with serving(settings, SEGUE_WEB_METRICS_PORT=str(port)) as server:
         await asyncio.to_thread(server.wait_for, "/readyz", 200)
         url = f"http://127.0.0.1:{port}/metrics"
         text = (await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read())).decode()
 
         assert "segue_web_events_accepted_total 0.0" in text
         assert server.status("/metrics") == 404
+
+
+@pytest.mark.parametrize("port", ["SEGUE_WEB_PORT", "SEGUE_WEB_METRICS_PORT"])
+async def test_a_taken_port_ends_the_process_with_one_sentence(settings: Settings, port: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        taken = str(listener.getsockname()[1])
+        with serving(settings, **{port: taken}) as server:
+            code = await asyncio.to_thread(server.process.wait, 30)
+
+    said = server.log.read_text()
+    assert code == 1
+    assert [line for line in said.splitlines() if line.startswith("segue web:") and taken in line]
+    assert "Traceback" not in said

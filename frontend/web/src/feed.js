@@ -1,16 +1,19 @@
 // The live list. One tab of a browser holds the stream (Web Locks) and tells the others (BroadcastChannel).
-import { list, changed, link, announcement } from "./store.js";
+import { announcement, changed, link, list, username } from "./store.js";
 import { listTitle, causeWords } from "./words.js";
 import { dispatch } from "./player/engine.js";
 import { get } from "./api.js";
 
 const LOCK = "segue-feed";
+const MAX_WAIT_MS = 30_000;
 const AMBER_AFTER_MS = 2000; // a short gap is not worth a warning
 let channel = null;
 let source = null;
 let release = null;
 let amber = null;
 let cancel = null;
+let retry = null;
+let refusals = 0;
 
 export function openFeed() {
   closeFeed();
@@ -30,6 +33,7 @@ export function openFeed() {
       .catch(() => {});
     tell({ kind: "ask" });
   } else {
+    release = () => {};
     lead();
   }
   get("recommendations").then(show).catch(() => {});
@@ -41,6 +45,8 @@ export function closeFeed() {
   release?.();
   channel?.close();
   clearTimeout(amber);
+  clearTimeout(retry);
+  refusals = 0;
   source = release = channel = cancel = null;
   list.value = null;
 }
@@ -53,12 +59,31 @@ function setLink(value) {
   tell({ kind: "link", link: value });
 }
 
+// A browser comes back by itself after a lost connection, but not after an answer that is no stream: 204 (too many
+// streams), 503 (a part is away), 401. Then this asks for the list now and then, and tries the stream again.
+function comeBack() {
+  refusals += 1;
+  setLink(refusals > 2 ? "full" : "reconnecting");
+  clearTimeout(retry);
+  retry = setTimeout(async () => {
+    try {
+      const session = await get("session");
+      if (!session.logged_in) { username.value = null; return; }
+      show(await get("recommendations"));
+    } catch {
+      // the next try tells
+    }
+    if (release) lead();
+  }, Math.min(MAX_WAIT_MS, 1000 * 2 ** refusals) * (0.75 + Math.random() / 2));
+}
+
 function lead() {
+  source?.close();
   source = new EventSource("/api/v1/feed");
-  source.onopen = () => setLink("live");
+  source.onopen = () => { refusals = 0; setLink("live"); };
   source.onerror = () => {
     clearTimeout(amber);
-    if (source?.readyState === EventSource.CLOSED) setLink("full");
+    if (source?.readyState === EventSource.CLOSED) comeBack();
     else amber = setTimeout(() => setLink("reconnecting"), AMBER_AFTER_MS);
   };
   source.addEventListener("recommendations", ({ data }) => {

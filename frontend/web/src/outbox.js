@@ -2,7 +2,7 @@
 // "(session, seq)", so that tabs never overwrite each other, and are sent again until the server says 202.
 import { signal } from "@preact/signals";
 import { post } from "./api.js";
-import { notice } from "./store.js";
+import { notice, username } from "./store.js";
 
 const PREFIX = "segue.outbox.";
 const BATCH = 100;
@@ -73,7 +73,7 @@ function failed(error, batch) {
     notice(`Could not be saved: ${error.message}`);
     return 0;
   }
-  if (error.status === 401) return null;
+  if (error.status === 401) { username.value = null; return null; } // they wait for the next login
   waitMs = Math.min(MAX_WAIT_MS, Math.max(1000, waitMs * 2));
   return Math.max(error.retryAfterMs ?? 0, waitMs * (0.75 + Math.random() / 2));
 }

@@ -4,7 +4,7 @@ import { unsaved } from "../outbox.js";
 
 const LINK = {
   connecting: "Connecting", live: "Live", reconnecting: "Reconnecting",
-  full: "Too many open streams: this page does not update by itself",
+  full: "This page is not live now; it asks again from time to time",
 };
 
 export function Link() {
