@@ -33,11 +33,9 @@ class Verb:
 VERBS = (
     Verb("import", ("etl", "import"), "Import listening histories: segue import hetrec DIR."),
     Verb("etl", ("etl",), "Load tracks and their audio features: segue etl run --metadata DIR --audio DIR."),
-    Verb("data", ("etl", "data"), "Acquire data sets."),
     Verb("snapshot", ("agents", "snapshot"), "Ask for a snapshot now and wait for it."),
     Verb("evaluate", ("training", "evaluate"), "Judge the served model on the newest snapshot."),
     Verb("models", ("training", "models"), "list, show, promote or rollback models."),
-    Verb("replay", ("agents", "replay"), "Compute a list again from the log and the model that it names."),
     Verb("verify", ("agents", "verify"), "Refold the log below a snapshot's cut and compare the hashes."),
     Verb("audit", ("agents", "audit"), "Count what became of every record of the log."),
     Verb("worker", ("agents", "worker"), "Run one worker in the foreground.", needs_stack=False),

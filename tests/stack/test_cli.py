@@ -62,8 +62,8 @@ def test_the_help_names_every_verb_of_the_design(tmp_path: Path) -> None:
     ran = segue("--help", folder=tmp_path)
     assert ran.returncode == 0
     for verb in (
-        *("up", "doctor", "status", "demo", "import", "data", "etl", "snapshot", "train", "evaluate"),
-        *("models", "replay", "verify", "audit", "worker", "web", "trainer", "topics"),
+        *("up", "doctor", "status", "demo", "import", "etl", "snapshot", "train", "evaluate"),
+        *("models", "verify", "audit", "worker", "web", "trainer", "topics"),
     ):
         assert f"\n  {verb} " in ran.stdout, verb
 
