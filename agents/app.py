@@ -31,14 +31,15 @@ from schemas.topics import PLAYS
 
 _log = structlog.get_logger()
 _LOOK_S = 0.02
+GROUP = "segue-worker"
 
 
-def create_faust_app(settings: Settings) -> ChunkApp:
+def create_faust_app(settings: Settings, group: str) -> ChunkApp:
     """Return the Faust app: one group, static membership, no web server, no tables of Faust's own."""
     folder = settings.data_dir / "faust" / settings.worker_id
     folder.mkdir(parents=True, exist_ok=True)
     return ChunkApp(
-        f"{settings.topic_prefix}segue-worker",
+        settings.topic_prefix + group,
         broker=f"kafka://{settings.kafka_address}",
         datadir=str(folder),
         store="memory://",
@@ -67,7 +68,7 @@ class Worker:
     Parameters
     ----------
     generation : the log's name
-    ranked, archived : switched off only to measure the fold alone
+    ranked, archived, group : other than by default only to measure the fold alone
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Worker:
         *,
         ranked: bool = True,
         archived: bool = True,
+        group: str = GROUP,
     ) -> None:
         self.settings = settings
         self.generation = generation
@@ -94,7 +96,7 @@ class Worker:
         self._ranked = ranked
         self._archived = archived
         self._beside: set[asyncio.Task[None]] = set()
-        self.app = create_faust_app(settings)
+        self.app = create_faust_app(settings, group)
         self._register()
 
     @property
@@ -210,7 +212,7 @@ class Worker:
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, **switches: bool) -> AsyncIterator[Worker]:
+async def open_worker(settings: Settings, **switches: Any) -> AsyncIterator[Worker]:
     """Yield a worker with its clients open.
 
     Raises

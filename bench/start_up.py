@@ -7,15 +7,15 @@ runs; `equal` says that every start found the same log.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from stack.ports import free_ports
 
 _WITHIN_S = 180.0
 _PORTS = ("WEB", "WEB_METRICS", "WORKER_METRICS", "KAFKA", "KAFKA_CONTROLLER", "MONGODB")
@@ -51,14 +51,8 @@ def run(arguments: list[str]) -> dict[str, Any]:
 
 
 def _ports() -> dict[str, str]:
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in _PORTS]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return {
-            f"SEGUE_{name}_PORT": str(listener.getsockname()[1])
-            for name, listener in zip(_PORTS, listeners, strict=True)
-        }
+    ports = zip(_PORTS, free_ports(len(_PORTS)), strict=True)
+    return {f"SEGUE_{name}_PORT": str(port) for name, port in ports}
 
 
 def _start(environment: dict[str, str], folder: Path, end: signal.Signals) -> dict[str, Any]:

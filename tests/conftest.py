@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 
 from schemas.settings import Settings
 from stack.parts import running_parts
+from stack.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,14 +25,6 @@ class Embedded:
     kafka_port: int
     mongodb_port: int
     environment: dict[str, str] = field(default_factory=dict)
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +46,14 @@ def embedded() -> Iterator[Embedded]:
         else:
             folder = Path(tempfile.mkdtemp(prefix="segue-parts-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            ports = (free_port(), free_port())
+            kafka_port, controller_port, mongodb_port = free_ports(3)
+            ports = (kafka_port, mongodb_port)
             stack.enter_context(
                 running_parts(
                     Settings(
                         data_dir=folder,
                         kafka_port=ports[0],
-                        kafka_controller_port=free_port(),
+                        kafka_controller_port=controller_port,
                         mongodb_port=ports[1],
                     )
                 )
@@ -71,7 +64,7 @@ def embedded() -> Iterator[Embedded]:
 @pytest.fixture(scope="session")
 def unused_port() -> Callable[[], int]:
     """Return a function that returns a port of 127.0.0.1 that nobody listens on."""
-    return free_port
+    return lambda: free_ports(1)[0]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,14 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from schemas.settings import Settings
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+from stack.ports import free_ports
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -100,7 +92,7 @@ class WorkerProcess:
 @contextmanager
 def worker_process(settings: Settings, name: str = "worker-0") -> Iterator[WorkerProcess]:
     """Yield a worker (not started) that is ended afterwards."""
-    own = settings.model_copy(update={"worker_id": name, "worker_metrics_port": free_port()})
+    own = settings.model_copy(update={"worker_id": name, "worker_metrics_port": free_ports(1)[0]})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     worker = WorkerProcess(own, settings.data_dir / f"{name}.log")
     try:

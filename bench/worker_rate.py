@@ -1,0 +1,157 @@
+"""The worker's fold without ranking against a bare aiokafka loop that does nothing, on the same topic.
+
+Both sides read the same plays from the same real broker, alternating. The worker decodes, keeps session
+windows and folds histories; archive and ranking are off. ``equal`` says whether its states have the digests
+of an independent fold of the log. ``ratio`` is worker events/s over bare events/s.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import tempfile
+import time
+import uuid
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.app import Worker, open_worker
+from connections.event_log import LogReader, LogWriter, ensure_topics, topic_name
+from recommender.partition import PartitionState
+from schemas import events
+from schemas.settings import Settings
+from schemas.topics import PLAYS
+from stack.parts import running_parts
+from stack.ports import free_ports
+
+_BATCH = 2_000
+
+
+def run(arguments: list[str]) -> dict[str, Any]:
+    """Measure; start a broker and a mongod of its own unless ``--running`` names the ports of some."""
+    parser = argparse.ArgumentParser(prog="python -m bench worker-rate", description=__doc__)
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
+        kafka, controller, mongodb = free_ports(3)
+        settings = Settings(
+            data_dir=Path(folder),
+            kafka_port=kafka,
+            kafka_controller_port=controller,
+            mongodb_port=mongodb,
+            snapshot_events=10**9,
+            snapshot_interval_s=1e9,
+        )
+        with running_parts(settings):
+            return asyncio.run(_measured(settings, options.events, options.users, options.repeats))
+
+
+async def _measured(settings: Settings, count: int, users: int, repeats: int) -> dict[str, Any]:
+    await ensure_topics(settings)
+    await _fill(settings, count, users)
+    expected, ends = await _expected(settings)
+    bare: list[float] = []
+    ours: list[float] = []
+    equal = True
+    for _ in range(repeats):
+        bare.append(await _bare(settings, ends))
+        rate, digests = await _ours(settings, ends)
+        ours.append(rate)
+        equal = equal and digests == expected
+    ratios = [mine / theirs for mine, theirs in zip(ours, bare, strict=True)]
+    return {
+        "ratio": round(statistics.median(ratios), 4),
+        "low": round(min(ratios), 4),
+        "high": round(max(ratios), 4),
+        "equal": equal,
+        "worker_events_per_s": [round(rate) for rate in ours],
+        "bare_events_per_s": [round(rate) for rate in bare],
+        "events": count,
+        "users": users,
+        "versions": {name: version(name) for name in ("segue", "faust-streaming", "aiokafka", "msgspec")},
+    }
+
+
+async def _fill(settings: Settings, count: int, users: int) -> None:
+    draw = random.Random(1)
+    made = []
+    for seq in range(count):
+        one = events.Play(
+            session="bench",
+            seq=seq,
+            client_time_ms=seq,
+            server_time_ms=seq,
+            track_id=draw.randint(1, 5_000),
+            listened_ms=30_000,
+            track_ms=30_000,
+            end_reason="finished",
+        )
+        made.append((f"{draw.randrange(users):032x}".encode(), events.encode(one)))
+    async with LogWriter(settings) as writer:
+        for start in range(0, count, _BATCH):
+            await writer.append(PLAYS, made[start : start + _BATCH])
+
+
+async def _expected(settings: Settings) -> tuple[dict[int, str], dict[int, int]]:
+    digests = {}
+    async with LogReader(settings) as reader:
+        ends = await reader.end_offsets()
+        for partition, end in ends.items():
+            state = PartitionState(partition)
+            async for records in reader.read(partition, 0, end):
+                state.fold(records)
+            digests[partition] = state.digest()
+    return digests, ends
+
+
+async def _bare(settings: Settings, ends: dict[int, int]) -> float:
+    name = topic_name(settings, PLAYS)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_address, group_id=None, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(name, partition) for partition in ends])
+        await consumer.seek_to_beginning()
+        left, began = sum(ends.values()), 0.0
+        async for _ in consumer:
+            began = began or time.perf_counter()
+            left -= 1
+            if not left:
+                break
+        return sum(ends.values()) / (time.perf_counter() - began)
+    finally:
+        await consumer.stop()
+
+
+async def _ours(settings: Settings, ends: dict[int, int]) -> tuple[float, dict[int, str]]:
+    # a group of its own each time, so that every run begins at the first record
+    async with open_worker(settings, ranked=False, archived=False, group=uuid.uuid4().hex) as worker:
+        work = asyncio.create_task(worker.run())
+        began, first = 0.0, 0
+        try:
+            while _folded(worker) < sum(ends.values()):
+                await asyncio.sleep(0.002)
+                if not began and _folded(worker):
+                    began, first = time.perf_counter(), _folded(worker)
+                if work.done():
+                    work.result()
+            rate = (sum(ends.values()) - first) / (time.perf_counter() - began)
+            return rate, {p: state.digest() for p, state in worker.partitions.states.items()}
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+
+def _folded(worker: Worker) -> int:
+    return sum(state.position for state in worker.partitions.states.values())
+
+
+if __name__ == "__main__":
+    print(json.dumps(run([])))
