@@ -10,9 +10,10 @@ import structlog
 from faust.types import TP
 
 from agents.archive import Archive
-from agents.chunks import ChunkApp, ChunkConsumer, ChunkSchema
+from agents.chunks import ChunkConsumer, ChunkSchema
 from agents.dead_letters import DeadLetters
 from agents.delivery import Delivery
+from agents.faust_app import create_faust_app
 from agents.lists import Lists, wanted_after, wanted_after_activation
 from agents.partitions import Partitions
 from agents.parts import write_part
@@ -25,41 +26,14 @@ from connections.snapshot_store import SnapshotStore
 from recommender.partition import Folded, PartitionState, Record
 from recommender.ranking import RankingConfig
 from schemas import events
-from schemas.errors import DocumentsUnavailable
+from schemas.errors import DocumentsUnavailable, LogUnavailable
 from schemas.settings import Settings
 from schemas.topics import PLAYS
 
 _log = structlog.get_logger()
 _LOOK_S = 0.02
+_RETRY_S = 0.5
 GROUP = "segue-worker"
-
-
-def create_faust_app(settings: Settings, group: str) -> ChunkApp:
-    """Return the Faust app: one group, static membership, no web server, no tables of Faust's own."""
-    folder = settings.data_dir / "faust" / settings.worker_id
-    folder.mkdir(parents=True, exist_ok=True)
-    return ChunkApp(
-        settings.topic_prefix + group,
-        broker=f"kafka://{settings.kafka_address}",
-        datadir=str(folder),
-        store="memory://",
-        processing_guarantee="at_least_once",
-        consumer_group_instance_id=settings.worker_id,
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=1_048_576,
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 5,
-        broker_request_timeout=max(20.0, settings.session_timeout_s + 5.0),
-        broker_rebalance_timeout=max(20.0, settings.session_timeout_s + 5.0),
-        broker_commit_interval=1.0,
-        stream_buffer_maxsize=16,
-        stream_wait_empty=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        web_enabled=False,
-        cython_optimizations=False,
-        logging_config=None,
-    )
 
 
 class Worker:
@@ -93,6 +67,7 @@ class Worker:
         self.coordinator = Coordinator(settings, database, writer, self.store, generation)
         restorer = Restorer(settings, self.store, generation, self._on_barrier)
         self.partitions = Partitions(restorer, self._on_barrier, self._on_folded)
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ranked = ranked
         self._archived = archived
         self._beside: set[asyncio.Task[None]] = set()
@@ -120,13 +95,20 @@ class Worker:
             ]
             try:
                 await self.app.start()
-                await self.app.wait_until_stopped()
-                if self.app.crash_reason is not None:
-                    raise self.app.crash_reason
+                await self._until_stopped()
             finally:
                 await self.app.stop()
                 for task in tasks:
                     task.cancel()
+
+    async def _until_stopped(self) -> None:
+        stopped = asyncio.ensure_future(self.app.wait_until_stopped())
+        await asyncio.wait({stopped, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if self._failed.done():
+            self._failed.result()
+        if self.app.crash_reason is not None:
+            raise self.app.crash_reason
 
     def _register(self) -> None:
         topic = self.app.topic(
@@ -147,8 +129,24 @@ class Worker:
         records: Sequence[Record] = message.value
         next_offset = records[-1][0] + 1
         await self.delivery.begin()
-        await self.partitions.fold(message.partition, records, self.consumer.committed(message.tp))
+        await self._fold(message, records)
         self.delivery.end(message.partition, lambda: self.consumer.mark_done(message, next_offset))
+
+    async def _fold(self, message: Any, records: Sequence[Record]) -> None:
+        """Fold a chunk; nothing is raised into Faust, which would take the chunk for done."""
+        while True:
+            try:
+                committed = self.consumer.committed(message.tp)
+                return await self.partitions.fold(message.partition, records, committed)
+            except LogUnavailable as error:
+                # what was folded stays folded: the position says where to go on
+                _log.warning("folding waits for Kafka", error=str(error))
+                await asyncio.sleep(_RETRY_S)
+            except Exception as error:
+                # a defect: end the process, so that the next one restores from what is acknowledged
+                if not self._failed.done():
+                    self._failed.set_exception(error)
+                await asyncio.Event().wait()
 
     async def _on_folded(
         self, state: PartitionState, records: Sequence[Record], folded: Sequence[Folded]
@@ -157,7 +155,7 @@ class Worker:
         if activations:
             await self.serving.want(state.model_id)
         if self._ranked:
-            wanted = wanted_after_activation(state) if activations else wanted_after(folded)
+            wanted = wanted_after_activation(state, folded) if activations else wanted_after(folded)
             if wanted:
                 self.delivery.expect(await self.lists.make(state, wanted))
         if self._archived:

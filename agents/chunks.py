@@ -9,7 +9,8 @@ chunk was delivered.
 What is overridden or read, and checked by ``tests/agents/test_chunks.py`` against the pinned version:
 ``App._new_transport``, ``Consumer._drain_messages``, ``_wait_next_records``, ``_new_offset``,
 ``_should_commit``, ``_filter_tps_with_pending_acks``, ``_committed_offset``, ``_read_offset``, ``ack``,
-``perform_seek``, ``on_partitions_revoked``.
+``perform_seek``, ``on_partitions_revoked``, ``_new_consumer_thread``, and in it
+``_create_worker_consumer`` and aiokafka's ``_fetch_max_wait_ms``.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from typing import Any, cast
 
 import faust
 import structlog
-from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message, ack_lock
 from mode.utils.futures import notify
@@ -27,6 +28,7 @@ from recommender.partition import Record
 
 _log = structlog.get_logger()
 _POLL_S = 1.0
+FETCH_WAIT_MS = 10
 
 
 class ChunkSchema(faust.Schema[Any, Any]):
@@ -40,10 +42,27 @@ class ChunkSchema(faust.Schema[Any, Any]):
         return message.value
 
 
+class QuickFetchThread(AIOKafkaConsumerThread):
+    """The thread that fetches, without long waits at the broker.
+
+    A fetch waits at the broker for any of the partitions that it names, Faust says up to 1.5 s. A partition
+    whose records were being handed on when the fetch was sent is not among them, so its next record would
+    wait as long: measured at 100 plays/s over 12 partitions, 0.2 to 0.3 s at the 99th percentile.
+    """
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+
 class ChunkConsumer(Consumer):
     """A Faust consumer that delivers chunks and commits what was marked done."""
 
     chunk_records = 2_000
+
+    def _new_consumer_thread(self) -> QuickFetchThread:
+        return QuickFetchThread(self, loop=self.loop, beacon=self.beacon)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

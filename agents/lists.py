@@ -10,12 +10,13 @@ import structlog
 from agents.serving import Serving
 from connections.event_log import LogWriter
 from recommender.history import History
+from recommender.model import Model
 from recommender.partition import Folded, PartitionState
 from recommender.ranking import RankingConfig, Request, recommend
 from recommender.windows import Outcome
 from schemas import events, recommendations
-from schemas.errors import LogUnavailable
-from schemas.recommendations import Cause, Recommendations, Timings
+from schemas.errors import InvalidModel, LogUnavailable
+from schemas.recommendations import Cause, Item, Recommendations, Timings
 from schemas.topics import RECOMMENDATIONS
 
 _log = structlog.get_logger()
@@ -44,13 +45,19 @@ def wanted_after(folded: Sequence[Folded]) -> list[Wanted]:
     return list(newest.values())
 
 
-def wanted_after_activation(state: PartitionState) -> list[Wanted]:
-    """Return the users of a partition who were seen last; their lists reflect the state as it is."""
+def wanted_after_activation(state: PartitionState, folded: Sequence[Folded] = ()) -> list[Wanted]:
+    """Return the users of a partition who were seen last, and those with events in ``folded``.
+
+    Their lists reflect the state as it is, so they name its last offset: a list that names an offset before
+    the activation belongs to the model before it.
+    """
+    events_of = {one.user_id: one.event for one in wanted_after(folded)}
     seen = sorted(
         ((History.from_bytes(data).last_event_ms, user_id) for user_id, data in state.histories.items()),
         reverse=True,
     )
-    return [Wanted(user_id, state.position - 1, None) for _, user_id in seen[:RERANKED_USERS]]
+    users = dict.fromkeys([*events_of, *(user_id for _, user_id in seen[:RERANKED_USERS])])
+    return [Wanted(user_id, state.position - 1, events_of.get(user_id)) for user_id in users]
 
 
 class Lists:
@@ -75,19 +82,10 @@ class Lists:
 
     async def make(self, state: PartitionState, wanted: Sequence[Wanted]) -> asyncio.Future[None]:
         """Rank the lists of ``wanted`` from ``state``; the future ends when they are acknowledged."""
-        model = self._serving.model(state)
         folded_ms = time.time() * 1000
         for start in range(0, len(wanted), _RANKED_AT_ONCE):
             some = wanted[start : start + _RANKED_AT_ONCE]
-            requests = [_request(state, one) for one in some]
-            ranked = await asyncio.to_thread(
-                recommend,
-                requests,
-                model,
-                self._serving.catalogue,
-                self._serving.charts,
-                self._config,
-            )
+            model, ranked = await self._ranked(state, [_request(state, one) for one in some])
             ranked_ms = time.time() * 1000
             for one, items in zip(some, ranked, strict=True):
                 accepted_ms = folded_ms if one.event is None else float(one.event.server_time_ms)
@@ -108,6 +106,20 @@ class Lists:
         self._waiting.append(acknowledged)
         self._arrived.set()
         return acknowledged
+
+    async def _ranked(
+        self, state: PartitionState, requests: Sequence[Request]
+    ) -> tuple[Model | None, list[list[Item]]]:
+        """Rank with the active model; one whose equations cannot be solved is refused as corrupt."""
+        while True:
+            model = self._serving.model(state)
+            try:
+                return model, await asyncio.to_thread(
+                    recommend, requests, model, self._serving.catalogue, self._serving.charts, self._config
+                )
+            except InvalidModel as error:
+                assert model is not None
+                self._serving.refuse(model.model_id, error)
 
     async def run(self) -> None:
         """Send for as long as the worker lives; a broker that is away is waited for."""

@@ -55,8 +55,7 @@ class Serving:
         try:
             model = await load_model(self._database, model_id)
         except InvalidModel as error:
-            self._invalid.add(model_id)
-            _log.error("model refused, the one before stays in service", error=str(error))
+            self.refuse(model_id, error)
             return False
         except DocumentsUnavailable as error:
             self._wanted.add(model_id)
@@ -67,6 +66,13 @@ class Serving:
         self._drop_unserved(model_id)
         _log.info("model is held", model_id=model_id, tracks=len(model.track_ids), rank=model.rank)
         return True
+
+    def refuse(self, model_id: str, error: InvalidModel) -> None:
+        """Never use this model; the one before, or the charts, serve in its place."""
+        self._invalid.add(model_id)
+        self._models.pop(model_id, None)
+        self._served = {p: served for p, served in self._served.items() if served != model_id}
+        _log.error("model refused, the one before stays in service", error=str(error))
 
     async def run(self) -> None:
         """Follow catalogue and charts, and load what is wanted, for as long as the worker lives."""

@@ -23,6 +23,7 @@ from schemas.topics import PLAYS, SNAPSHOTS
 
 _log = structlog.get_logger()
 _TURN_S = 1.0
+_LOOK_S = 5.0
 _LEASE_S = 15.0
 _PENDING_S = 120.0
 _POLL_S = 0.1
@@ -114,6 +115,7 @@ class Coordinator:
         self._abandoned: set[str] = set()
         self._started = time.monotonic()
         self._charts_due = 0.0
+        self._look_due = 0.0
 
     def begun(self, snapshot_id: str) -> None:
         """Note that a barrier was met: its snapshot will be complete soon."""
@@ -131,8 +133,10 @@ class Coordinator:
 
     async def _turn(self) -> None:
         await self._complete_pending()
-        if not self._pending and await self._due():
-            self.begun(await ask_for_snapshot(self._writer))
+        if not self._pending and time.monotonic() >= self._look_due:
+            self._look_due = time.monotonic() + _LOOK_S
+            if await self._due():
+                self.begun(await ask_for_snapshot(self._writer))
         if time.monotonic() >= self._charts_due:
             await publish_charts(self._database)
             self._charts_due = time.monotonic() + self._settings.charts_interval_s

@@ -72,7 +72,7 @@ async def _measured(kills: int) -> list[float]:
         async with http.post(f"{url}/tokens", json=who) as answer:
             headers = {"Authorization": f"Bearer {(await answer.json())['token']}"}
         async with http.get(f"{url}/tracks?limit=1", headers=headers) as answer:
-            track = (await answer.json())["items"][0]
+            track = (await answer.json())["tracks"][0]
         seconds = []
         for seq in range(kills):
             os.kill(_worker_pid(), signal.SIGKILL)

@@ -1,0 +1,32 @@
+"""The settings of Faust, each with its reason where it is not plain."""
+
+from agents.chunks import ChunkApp
+from schemas.settings import Settings
+
+
+def create_faust_app(settings: Settings, group: str) -> ChunkApp:
+    """Return the Faust app: one group, static membership, no web server, no tables of Faust's own."""
+    folder = settings.data_dir / "faust" / settings.worker_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return ChunkApp(
+        settings.topic_prefix + group,
+        broker=f"kafka://{settings.kafka_address}",
+        datadir=str(folder),
+        store="memory://",
+        processing_guarantee="at_least_once",
+        consumer_group_instance_id=settings.worker_id,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=1_048_576,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_request_timeout=max(20.0, settings.session_timeout_s + 5.0),
+        broker_rebalance_timeout=max(20.0, settings.session_timeout_s + 5.0),
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=16,
+        stream_wait_empty=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+        cython_optimizations=False,
+        logging_config=None,
+    )

@@ -1,0 +1,107 @@
+"""The contract with the pinned Faust: what ``agents.chunks`` overrides exists and does what we take it to."""
+
+import inspect
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from faust.transport import consumer as faust_consumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from faust.types import TP
+
+from agents.chunks import FETCH_WAIT_MS, ChunkConsumer, ChunkTransport
+from agents.faust_app import create_faust_app
+from schemas.settings import Settings
+
+_TP = TP("plays", 3)
+
+
+@pytest.fixture
+async def consumer(tmp_path: Path) -> ChunkConsumer:
+    app = create_faust_app(Settings(data_dir=tmp_path), "group")
+    assert isinstance(app.transport, ChunkTransport)
+    made = app.transport.create_consumer(
+        callback=lambda message: None,
+        on_partitions_revoked=lambda *_: None,
+        on_partitions_assigned=lambda *_: None,
+    )
+    assert isinstance(made, ChunkConsumer)
+    return made
+
+
+def _message(consumer: ChunkConsumer, generation: int = 0) -> Any:
+    record = SimpleNamespace(offset=5, key=b"k", value=b"v", timestamp=1_000, timestamp_type=0)
+    return consumer._chunk_message(_TP, [record], generation)
+
+
+def test_faust_and_aiokafka_are_the_versions_that_were_read() -> None:
+    assert (version("faust-streaming"), version("aiokafka")) == ("0.15.3", "0.14.0")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (faust_consumer.Consumer, "_drain_messages"),
+        (faust_consumer.Consumer, "_wait_next_records"),
+        (faust_consumer.Consumer, "_new_offset"),
+        (faust_consumer.Consumer, "_should_commit"),
+        (faust_consumer.Consumer, "_filter_tps_with_pending_acks"),
+        (faust_consumer.Consumer, "perform_seek"),
+        (faust_consumer.Consumer, "on_partitions_revoked"),
+        (Consumer, "_new_consumer_thread"),
+        (AIOKafkaConsumerThread, "_create_worker_consumer"),
+    ],
+)
+def test_what_is_overridden_still_exists(owner: type, name: str) -> None:
+    assert callable(getattr(owner, name))
+
+
+def test_aiokafka_reads_the_fetch_wait_when_it_starts() -> None:
+    assert "self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
+
+
+async def test_the_fetching_thread_waits_shortly(consumer: ChunkConsumer) -> None:
+    thread = consumer._new_consumer_thread()
+
+    made = thread._create_worker_consumer(consumer.transport)
+
+    assert made._fetch_max_wait_ms == FETCH_WAIT_MS
+    await made.stop()
+
+
+async def test_a_chunk_carries_its_records_as_they_are(consumer: ChunkConsumer) -> None:
+    message = _message(consumer)
+
+    assert message.value == [(5, b"k", b"v")]
+    assert (message.tp, message.offset) == (_TP, 5)
+
+
+async def test_only_what_was_marked_done_is_offered_for_commit(consumer: ChunkConsumer) -> None:
+    message = _message(consumer)
+
+    assert consumer.ack(message) is True
+    assert list(consumer._filter_tps_with_pending_acks()) == []
+
+    assert consumer.mark_done(message, 6) is True
+    assert list(consumer._filter_tps_with_pending_acks()) == [_TP]
+    assert consumer._filter_committable_offsets([_TP]) == {_TP: 6}
+
+
+async def test_a_done_mark_never_goes_back(consumer: ChunkConsumer) -> None:
+    message = _message(consumer)
+    consumer.mark_done(message, 9)
+
+    consumer.mark_done(message, 6)
+
+    assert consumer._new_offset(_TP) == 9
+
+
+async def test_a_chunk_delivered_before_a_rebalance_is_not_committed(consumer: ChunkConsumer) -> None:
+    message = _message(consumer)
+    consumer.app.consumer_generation_id = 1
+
+    assert consumer.mark_done(message, 6) is False
+    assert consumer._new_offset(_TP) is None
