@@ -1,6 +1,7 @@
 """The contract with the pinned Faust: what ``agents.chunks`` overrides exists and does what we take it to."""
 
 import inspect
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ _TP = TP("plays", 3)
 
 
 @pytest.fixture
-async def consumer(tmp_path: Path) -> ChunkConsumer:
+async def consumer(tmp_path: Path) -> AsyncIterator[ChunkConsumer]:
     app = create_faust_app(Settings(data_dir=tmp_path), "group")
     assert isinstance(app.transport, ChunkTransport)
     made = app.transport.create_consumer(
@@ -29,7 +30,8 @@ async def consumer(tmp_path: Path) -> ChunkConsumer:
         on_partitions_assigned=lambda *_: None,
     )
     assert isinstance(made, ChunkConsumer)
-    return made
+    yield made
+    made._thread.thread_loop.close()
 
 
 def _message(consumer: ChunkConsumer, generation: int = 0) -> Any:
@@ -64,9 +66,7 @@ def test_aiokafka_reads_the_fetch_wait_when_it_starts() -> None:
 
 
 async def test_the_fetching_thread_waits_shortly(consumer: ChunkConsumer) -> None:
-    thread = consumer._new_consumer_thread()
-
-    made = thread._create_worker_consumer(consumer.transport)
+    made = consumer._thread._create_worker_consumer(consumer.transport)
 
     assert made._fetch_max_wait_ms == FETCH_WAIT_MS
     await made.stop()
