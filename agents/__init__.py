@@ -1,13 +1,16 @@
 """The worker: plays -> histories -> recommendations. Faust lives here and nowhere else.
 
 ``chunks``       what is overridden in Faust: chunks of records, done marks
-``app``          the Faust app and its agent; the wiring of a worker
+``faust_app``    the settings of Faust
+``app``          the agent; the wiring of a worker
 ``partitions``   the states in memory, kept equal to the log: fold, hole, restore
 ``restore``      newest part + the log from its cut
 ``parts``        a state as a snapshot part, and back
 ``serving``      catalogue, charts and models as they are ranked with
 ``lists``        ranking, and lists sent until acknowledged
+``reranking``    new lists after an activation, beside the live ones
 ``archive``      applied events to MongoDB, until acknowledged
+``dead_letters`` records that cannot be folded, with their reason
 ``delivery``     when a chunk is done
 ``snapshots``    barriers, manifests, ``SnapshotReady``
 ``charts``       what was listened to most, from the archive

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,9 +14,10 @@ from agents.chunks import ChunkConsumer, ChunkSchema
 from agents.dead_letters import DeadLetters
 from agents.delivery import Delivery
 from agents.faust_app import create_faust_app
-from agents.lists import Lists, wanted_after, wanted_after_activation
+from agents.lists import Lists, wanted_after
 from agents.partitions import Partitions
 from agents.parts import write_part
+from agents.reranking import Reranking
 from agents.restore import Restorer
 from agents.serving import Serving
 from agents.snapshots import Coordinator
@@ -59,14 +60,15 @@ class Worker:
         self.settings = settings
         self.generation = generation
         self.store = SnapshotStore(settings.snapshot_location)
-        self.serving = Serving(database, self._rerank)
+        self.serving = Serving(database, self._model_loaded)
         self.lists = Lists(writer, self.serving, generation, RankingConfig(length=settings.list_length))
         self.archive = Archive(database)
         self.dead_letters = DeadLetters(writer, topic_name(settings, PLAYS), generation)
-        self.delivery = Delivery()
+        self.delivery = Delivery(self._fail)
         self.coordinator = Coordinator(settings, database, writer, self.store, generation)
         restorer = Restorer(settings, self.store, generation, self._on_barrier)
         self.partitions = Partitions(restorer, self._on_barrier, self._on_folded)
+        self.reranking = Reranking(self.partitions, self.lists)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ranked = ranked
         self._archived = archived
@@ -143,21 +145,26 @@ class Worker:
                 _log.warning("folding waits for Kafka", error=str(error))
                 await asyncio.sleep(_RETRY_S)
             except Exception as error:
-                # a defect: end the process, so that the next one restores from what is acknowledged
-                if not self._failed.done():
-                    self._failed.set_exception(error)
+                self._fail(error)
                 await asyncio.Event().wait()
+
+    def _fail(self, error: Exception) -> None:
+        """End the worker for a defect: the next one restores, and goes on from what is acknowledged."""
+        if not self._failed.done():
+            self._failed.set_exception(error)
 
     async def _on_folded(
         self, state: PartitionState, records: Sequence[Record], folded: Sequence[Folded]
     ) -> None:
-        activations = [result for result in folded if isinstance(result.event, events.Activate)]
-        if activations:
+        activated = any(isinstance(result.event, events.Activate) for result in folded)
+        if activated:
             await self.serving.want(state.model_id)
         if self._ranked:
-            wanted = wanted_after_activation(state, folded) if activations else wanted_after(folded)
+            wanted = wanted_after(folded, state.position - 1 if activated else None)
             if wanted:
                 self.delivery.expect(await self.lists.make(state, wanted))
+            if activated:
+                self.delivery.expect(self._run_beside(self.reranking.partition(state.partition)))
         if self._archived:
             self.delivery.expect(
                 self.archive.submit(self.generation, state.partition, state.position, records, folded)
@@ -166,9 +173,13 @@ class Worker:
 
     def _on_barrier(self, state: PartitionState, barrier: events.Barrier) -> None:
         self.coordinator.begun(barrier.snapshot_id)
-        task = asyncio.create_task(asyncio.to_thread(self._write_part, barrier.snapshot_id, state.copy()))
+        self._run_beside(asyncio.to_thread(self._write_part, barrier.snapshot_id, state.copy()))
+
+    def _run_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside_ended)
+        return task
 
     def _write_part(self, snapshot_id: str, state: PartitionState) -> None:
         written = write_part(self.store, snapshot_id, state)
@@ -179,19 +190,15 @@ class Worker:
     def _beside_ended(self, task: asyncio.Task[None]) -> None:
         self._beside.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a part or an early restore failed", error=repr(error))
-
-    async def _rerank(self, model_id: str) -> None:
-        for state in list(self.partitions.states.values()):
-            async with self.partitions.lock(state.partition):
-                if state.model_id == model_id and self._ranked:
-                    await self.lists.make(state, wanted_after_activation(state))
+            _log.error("a part, an early restore or a reranking failed", error=repr(error))
 
     async def _on_assigned(self, *signal: Any, **__: Any) -> None:
         _, assigned = signal
-        task = asyncio.create_task(self._hold(sorted(assigned)))
-        self._beside.add(task)
-        task.add_done_callback(self._beside_ended)
+        self._run_beside(self._hold(sorted(assigned)))
+
+    async def _model_loaded(self, model_id: str) -> None:
+        if self._ranked:
+            await self.reranking.all_with(model_id)
 
     async def _hold(self, assigned: Sequence[TP]) -> None:
         """Restore what was assigned before its first record comes, so that this one is answered at once."""

@@ -20,6 +20,7 @@ from schemas.errors import DocumentsUnavailable
 _log = structlog.get_logger()
 _DUPLICATE_KEY = 11_000
 _RETRY_S = 1.0
+_GATHER_S = 0.1  # nobody waits for the archive: what comes within this time is written at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Archive:
         """Write for as long as the worker lives; an outage of MongoDB is waited out."""
         while True:
             await self._arrived.wait()
+            await asyncio.sleep(_GATHER_S)
             self._arrived.clear()
             batches, self._waiting = self._waiting, []
             while not await self._write(batches):

@@ -11,9 +11,15 @@ class Delivery:
 
     At most ``MAX_IN_FLIGHT`` chunks wait for acknowledgements; then ``begin`` waits, so an outage of
     MongoDB or Kafka pauses the worker and loses nothing.
+
+    Parameters
+    ----------
+    on_failure : called when something that a chunk waits for failed; then neither it nor a later chunk of its
+        partition is ever done, so the worker has to end
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_failure: Callable[[Exception], None]) -> None:
+        self._on_failure = on_failure
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._last: dict[int, asyncio.Task[None]] = {}
         self._acknowledgements: list[asyncio.Future[None]] = []
@@ -45,5 +51,8 @@ class Delivery:
             for acknowledgement in acknowledgements:
                 await acknowledgement
             mark_done()
+        except Exception as error:
+            self._on_failure(error)
+            raise
         finally:
             self._slots.release()

@@ -35,29 +35,30 @@ class Wanted:
     event: events.UserEvent | None
 
 
-def wanted_after(folded: Sequence[Folded]) -> list[Wanted]:
-    """Return each user with applied events once, with the newest of them."""
+def wanted_after(folded: Sequence[Folded], reflecting: int | None = None) -> list[Wanted]:
+    """Return each user with applied events once, with the newest of them.
+
+    Parameters
+    ----------
+    reflecting : offset that the lists name, by default that of the user's event. Records that hold an
+        activation need the last offset: a list that names one before it belongs to the model before it.
+    """
     newest: dict[str, Wanted] = {}
     for result in folded:
         if result.outcome is Outcome.APPLIED and result.user_id is not None:
             assert isinstance(result.event, events.UserEvent)
-            newest[result.user_id] = Wanted(result.user_id, result.offset, result.event)
+            offset = result.offset if reflecting is None else reflecting
+            newest[result.user_id] = Wanted(result.user_id, offset, result.event)
     return list(newest.values())
 
 
-def wanted_after_activation(state: PartitionState, folded: Sequence[Folded] = ()) -> list[Wanted]:
-    """Return the users of a partition who were seen last, and those with events in ``folded``.
-
-    Their lists reflect the state as it is, so they name its last offset: a list that names an offset before
-    the activation belongs to the model before it.
-    """
-    events_of = {one.user_id: one.event for one in wanted_after(folded)}
+def users_seen_last(state: PartitionState) -> list[str]:
+    """Return the users of a partition whose lists are made anew when a model becomes active."""
     seen = sorted(
         ((History.from_bytes(data).last_event_ms, user_id) for user_id, data in state.histories.items()),
         reverse=True,
     )
-    users = dict.fromkeys([*events_of, *(user_id for _, user_id in seen[:RERANKED_USERS])])
-    return [Wanted(user_id, state.position - 1, events_of.get(user_id)) for user_id in users]
+    return [user_id for _, user_id in seen[:RERANKED_USERS]]
 
 
 class Lists:

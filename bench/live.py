@@ -7,10 +7,14 @@ machine's. ``ratio`` is the p99 at the highest rate over the goal of 50 ms: belo
 import argparse
 import asyncio
 import json
+import os
 import platform
 import random
+import signal
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -52,17 +56,35 @@ def run(arguments: list[str]) -> dict[str, Any]:
     parser.add_argument("--rates", default="1,100", help="events per second, one measurement each")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each measurement")
     parser.add_argument("--seed", type=int, default=1, help="seed of tracks and listeners")
+    parser.add_argument(
+        "--no-training", action="store_true", help="pause the stack's trainer while measuring (SIGSTOP)"
+    )
     options = parser.parse_args(arguments)
     rates = [float(rate) for rate in options.rates.split(",")]
-    return asyncio.run(_measured(options.url or _address(), options, rates))
+    with _trainer_paused(options.no_training):
+        return asyncio.run(_measured(options.url or str(_stack()["web"]), options, rates))
 
 
-def _address() -> str:
+def _stack() -> dict[str, Any]:
     path = Settings().data_dir / "run" / "stack.json"
     try:
-        return str(json.loads(path.read_text())["web"])
-    except (OSError, ValueError, KeyError) as error:
+        state: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
         raise InvalidInput(f"no running stack in {path.parent.parent}: start one or give --url") from error
+    return state
+
+
+@contextmanager
+def _trainer_paused(wanted: bool) -> Iterator[None]:
+    """Let no training begin while the block runs: what Spark takes is measured apart."""
+    pids = [one["pid"] for one in _stack()["processes"] if one["name"] == "trainer"] if wanted else []
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def _measured(url: str, options: argparse.Namespace, rates: list[float]) -> dict[str, Any]:
