@@ -13,9 +13,9 @@ from stack.folder import ProcessState
 from stack.parts import START_WITHIN_S, wait_until_ready
 
 _TICK_S = 0.2
-_FIRST_WAIT_S = 0.5
+_FIRST_WAIT_S = 0.5  # before the second restart in a row; the first comes at once
 _LONGEST_WAIT_S = 30.0
-_STEADY_AFTER_S = 60.0
+_STEADY_AFTER_S = 20.0
 _ROTATE_EVERY_S = 60.0
 
 
@@ -40,7 +40,7 @@ class Service:
     state: str = "stopped"
     restarts: int = 0
     last_exit: int | None = None
-    wait_s: float = field(default=_FIRST_WAIT_S)
+    wait_s: float = field(default=0.0)
 
     def describe(self) -> ProcessState:
         """Return the entry of the state file."""
@@ -122,13 +122,13 @@ class Supervisor:
             began = time.monotonic()
             service.last_exit = await self._ended(service)
             if time.monotonic() - began > _STEADY_AFTER_S:
-                service.wait_s = _FIRST_WAIT_S
+                service.wait_s = 0.0
             self._set(service, "waiting")
             self._log.warning(
                 "process ended", process=service.name, code=service.last_exit, restart_in_s=service.wait_s
             )
             await asyncio.sleep(service.wait_s)
-            service.wait_s = min(2 * service.wait_s, _LONGEST_WAIT_S)
+            service.wait_s = min(max(2 * service.wait_s, _FIRST_WAIT_S), _LONGEST_WAIT_S)
             service.restarts += 1
             self.start(service)
 
