@@ -48,7 +48,7 @@ async def test_a_killed_child_is_started_again_after_growing_waits(tmp_path: Pat
             os.kill(watched.child.pid, signal.SIGKILL)
             await until(lambda n=restarts: watched.restarts == n and watched.state == "ready")  # type: ignore[misc]
         assert watched.last_exit == -signal.SIGKILL
-        assert watched.wait_s == 2.0  # half a second, then one, next two
+        assert watched.wait_s == 1.0  # at once, then half a second, next one
         assert states == ["starting", "ready", "waiting", "starting", "ready", "waiting", "starting", "ready"]
     finally:
         await supervisor.stop()
