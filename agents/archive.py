@@ -29,6 +29,7 @@ class _Batch:
     partition: int
     position: int
     documents: list[dict[str, Any]]
+    forgotten: dict[str, int]  # user id -> offset of the event that forgets all before it
     written: asyncio.Future[None]
 
 
@@ -63,8 +64,15 @@ class Archive:
             for record, result in zip(records, folded, strict=True)
             if result.outcome is Outcome.APPLIED
         ]
+        forgotten = {
+            result.user_id: result.offset
+            for result in folded
+            if result.outcome is Outcome.APPLIED
+            and isinstance(result.event, events.Forget)
+            and result.user_id
+        }
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Batch(generation, partition, position, documents, written))
+        self._waiting.append(_Batch(generation, partition, position, documents, forgotten, written))
         self.behind += len(documents)
         self._arrived.set()
         return written
@@ -89,6 +97,9 @@ class Archive:
         try:
             if documents:
                 await self._insert(documents)
+            for batch in batches:
+                for user_id, offset in batch.forgotten.items():
+                    await self._forget(batch, user_id, offset)
             await answered(
                 self._database[ARCHIVE_POSITIONS.name].bulk_write(
                     [
@@ -103,6 +114,11 @@ class Archive:
             _log.warning("archive waits for MongoDB", behind=self.behind, error=str(error))
             return False
         return True
+
+    async def _forget(self, batch: _Batch, user_id: str, offset: int) -> None:
+        # a user's events all stand in one partition
+        before = {"user_id": user_id, "partition": batch.partition, "offset": {"$lt": offset}}
+        await answered(self._database[ARCHIVE.name].delete_many(before), "forgetting events")
 
     async def _insert(self, documents: list[InsertOne[dict[str, Any]]]) -> None:
         try:

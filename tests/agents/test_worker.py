@@ -116,6 +116,27 @@ async def test_applied_events_are_archived_once_and_make_the_charts(
     assert await database[ARCHIVE.name].count_documents({}) == 4
 
 
+async def test_forgetting_all_empties_the_archive_up_to_it(worker: WorkerProcess, database: Database) -> None:
+    async with LogWriter(worker.settings) as writer:
+        for seq in range(5):
+            await writer.append_event(user_id(1), play(5, seq=seq))
+        await writer.append_event(user_id(2), play(5, seq=1))
+        await writer.append_event(user_id(1), event(events.Forget, scope="all", seq=6))
+        await writer.append_event(user_id(1), play(7, seq=7))
+    await settled(worker.settings, [worker.port], worked_off)
+
+    types: list[str] = []
+    for _ in range(100):
+        found = database[ARCHIVE.name].find({"user_id": user_id(1)}).sort("offset", 1)
+        types = [document["type"] async for document in found]
+        if types == ["forget", "play"]:
+            break
+        await asyncio.sleep(0.1)
+
+    assert types == ["forget", "play"]
+    assert await database[ARCHIVE.name].count_documents({"user_id": user_id(2)}) == 1
+
+
 async def test_a_snapshot_is_the_fold_below_its_cut_and_the_next_worker_begins_there(
     worker: WorkerProcess,
 ) -> None:
