@@ -6,7 +6,7 @@ UV ?= uv
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	--no-header --no-annotate
 
-.PHONY: help setup up test check bench faults lock notice settings-page clean
+.PHONY: help setup up test check bench faults lock notice settings-page schema clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ lock: ## resolve the dependencies anew (needs uv)
 
 notice: setup ## make NOTICE anew: the licence of every dependency
 	@$(BIN)/python -m stack.licences
+
+schema: setup ## make docs/events.schema.json anew: the format of the log
+	@$(BIN)/python -c 'import json; from schemas.events import json_schema; print(json.dumps(json_schema(), indent=1, sort_keys=True))' > docs/events.schema.json
 
 settings-page: setup ## make docs/settings.md anew
 	@$(BIN)/python -m stack.settings_page
