@@ -126,8 +126,6 @@ class Worker:
         self.app.on_partitions_revoked.connect(self._on_revoked)
 
     async def _on_chunk(self, message: Any) -> None:
-        if message.generation_id != self.app.consumer_generation_id:
-            return  # delivered before a rebalance: it comes again to whoever holds the partition now
         records: Sequence[Record] = message.value
         next_offset = records[-1][0] + 1
         await self.delivery.begin()
@@ -135,8 +133,11 @@ class Worker:
         self.delivery.end(message.partition, lambda: self.consumer.mark_done(message, next_offset))
 
     async def _fold(self, message: Any, records: Sequence[Record]) -> None:
-        """Fold a chunk; nothing is raised into Faust, which would take the chunk for done."""
-        while True:
+        """Fold a chunk; nothing is raised into Faust, which would take the chunk for done.
+
+        One that was delivered before a rebalance comes again, to whoever holds the partition now.
+        """
+        while self._is_ours(message):
             try:
                 committed = self.consumer.committed(message.tp)
                 return await self.partitions.fold(message.partition, records, committed)
@@ -148,6 +149,10 @@ class Worker:
                 self._fail(error)
                 await asyncio.Event().wait()
 
+    def _is_ours(self, message: Any) -> bool:
+        current = message.generation_id == self.app.consumer_generation_id
+        return bool(current and self.consumer.delivering(message.tp))
+
     def _fail(self, error: Exception) -> None:
         """End the worker for a defect: the next one restores, and goes on from what is acknowledged."""
         if not self._failed.done():
@@ -157,14 +162,15 @@ class Worker:
         self, state: PartitionState, records: Sequence[Record], folded: Sequence[Folded]
     ) -> None:
         activated = any(isinstance(result.event, events.Activate) for result in folded)
-        if activated:
-            await self.serving.want(state.model_id)
+        changed = activated and self.serving.served(state.partition) != state.model_id
+        # a model that comes later brings its lists with it
+        ready = activated and await self.serving.want(state.model_id)
         if self._ranked:
             wanted = wanted_after(folded, state.position - 1 if activated else None)
             if wanted:
                 self.delivery.expect(await self.lists.make(state, wanted))
-            if activated:
-                self.delivery.expect(self._run_beside(self.reranking.partition(state.partition)))
+            if changed and ready:
+                self.delivery.expect_later(self._run_beside(self.reranking.partition(state.partition)))
         if self._archived:
             self.delivery.expect(
                 self.archive.submit(self.generation, state.partition, state.position, records, folded)
@@ -208,6 +214,8 @@ class Worker:
                 if tp not in self.consumer.assignment():
                     return
             await self.partitions.hold(tp.partition, self.consumer.committed(tp))
+            if tp not in self.consumer.assignment():
+                self.partitions.release([tp.partition])
             if tp.partition in self.partitions.states:
                 await self.serving.want(self.partitions.states[tp.partition].model_id)
 

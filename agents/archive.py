@@ -127,7 +127,7 @@ class Archive:
             )
         except BulkWriteError as error:
             others = [e for e in error.details["writeErrors"] if e["code"] != _DUPLICATE_KEY]
-            if others:
+            if others or error.details.get("writeConcernErrors"):
                 raise
 
 

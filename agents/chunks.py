@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import faust
 import structlog
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message, ack_lock
@@ -67,6 +68,7 @@ class ChunkConsumer(Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._done: dict[TP, int] = {}
+        self._positioned: set[TP] = set()
 
     def mark_done(self, message: Message, next_offset: int) -> bool:
         """Offer everything below ``next_offset`` for commit; return False if it is another's business by now.
@@ -84,7 +86,7 @@ class ChunkConsumer(Consumer):
 
     def delivering(self, tp: TP) -> bool:
         """Return whether it is known from which offset on this partition is delivered."""
-        return tp in self._read_offset
+        return tp in self._positioned
 
     def ack(self, message: Message) -> bool:
         """Note that Faust let go of a chunk; says nothing about its effects."""
@@ -100,7 +102,13 @@ class ChunkConsumer(Consumer):
         """Forget what was done in partitions that moved."""
         for tp in revoked:
             self._done.pop(tp, None)
+            self._positioned.discard(tp)
         await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets; from now on it is known where delivery goes on."""
+        await super().perform_seek()
+        self._positioned = set(self.assignment())
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)
@@ -126,7 +134,11 @@ class ChunkConsumer(Consumer):
         if not records or self.should_stop:
             return
         if not self.flow_active:
-            await self.perform_seek()  # what was fetched meanwhile comes again from the committed offset
+            # what was fetched meanwhile comes again from the committed offset
+            try:
+                await self.perform_seek()
+            except (KafkaError, IllegalStateError, AssertionError) as error:
+                _log.warning("no seek amid a rebalance", error=repr(error))
             return
         for tp, found in records.items():
             for start in range(0, len(found), self.chunk_records):
@@ -136,7 +148,8 @@ class ChunkConsumer(Consumer):
                     chunk = found[start : start + self.chunk_records]
                     message = self._chunk_message(tp, chunk, generation_id)
                     await self.wait_first(self.callback(message), self.suspend_flow.wait())
-                    self._read_offset[tp] = chunk[-1].offset
+                    if self.flow_active and self.app.consumer_generation_id == generation_id:
+                        self._read_offset[tp] = chunk[-1].offset
 
     def _chunk_message(self, tp: TP, chunk: list[Any], generation_id: int) -> ConsumerMessage:
         records: list[Record] = [(record.offset, record.key, record.value) for record in chunk]

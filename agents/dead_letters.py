@@ -10,12 +10,13 @@ from connections.event_log import LogWriter
 from recommender.partition import Folded, Record
 from recommender.windows import Outcome
 from schemas import recommendations
-from schemas.errors import LogUnavailable
+from schemas.errors import LogBroken, LogUnavailable
 from schemas.recommendations import DeadLetter
 from schemas.topics import DEAD_LETTERS
 
 _log = structlog.get_logger()
 _KEPT_BYTES = 65_536
+_REASON_CHARACTERS = 1_000
 _RETRY_S = 0.5
 _Letter = tuple[bytes, bytes, asyncio.Future[None]]
 
@@ -61,6 +62,8 @@ class DeadLetters:
         while True:
             try:
                 await self._writer.append(DEAD_LETTERS, [(key, value)])
+            except LogBroken:
+                raise  # the next worker has a new producer
             except LogUnavailable as error:
                 _log.warning("dead letter waits for Kafka", error=str(error))
                 await asyncio.sleep(_RETRY_S)
@@ -76,7 +79,7 @@ class DeadLetters:
             generation=self._generation,
             partition=partition,
             offset=offset,
-            reason=folded.reason or "",
+            reason=(folded.reason or "")[:_REASON_CHARACTERS],
             key=None if key is None else key[:_KEPT_BYTES],
             value=None if value is None else value[:_KEPT_BYTES],
             server_time_ms=time.time_ns() // 1_000_000,

@@ -23,36 +23,44 @@ class Delivery:
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._last: dict[int, asyncio.Task[None]] = {}
         self._acknowledgements: list[asyncio.Future[None]] = []
+        self._later: list[asyncio.Future[None]] = []
 
     async def begin(self) -> None:
         """Wait for a free slot."""
         await self._slots.acquire()
-        self._acknowledgements = []
+        self._acknowledgements, self._later = [], []
 
     def expect(self, *acknowledgements: asyncio.Future[None]) -> None:
         """Add what the chunk begun last has to wait for."""
         self._acknowledgements.extend(acknowledgements)
 
+    def expect_later(self, work: asyncio.Future[None]) -> None:
+        """Add work without which the chunk is not done, but that keeps nobody from folding on."""
+        self._later.append(work)
+
     def end(self, partition: int, mark_done: Callable[[], object]) -> None:
         """Call ``mark_done`` when all of the chunk's acknowledgements and earlier chunks are there."""
-        task = asyncio.create_task(self._finish(self._acknowledgements, self._last.get(partition), mark_done))
-        self._acknowledgements = []
+        earlier = [self._last[partition]] if partition in self._last else []
+        later = [*earlier, *self._later]
+        task = asyncio.create_task(self._finish(self._acknowledgements, later, mark_done))
+        self._acknowledgements, self._later = [], []
         self._last[partition] = task
 
     async def _finish(
         self,
         acknowledgements: Sequence[asyncio.Future[None]],
-        earlier: asyncio.Task[None] | None,
+        later: Sequence[asyncio.Future[None]],
         mark_done: Callable[[], object],
     ) -> None:
         try:
-            if earlier is not None:
-                await earlier
-            for acknowledgement in acknowledgements:
-                await acknowledgement
+            try:
+                for acknowledgement in acknowledgements:
+                    await acknowledgement
+            finally:
+                self._slots.release()
+            for work in later:
+                await work
             mark_done()
         except Exception as error:
             self._on_failure(error)
             raise
-        finally:
-            self._slots.release()

@@ -9,13 +9,14 @@ import structlog
 
 from agents.serving import Serving
 from connections.event_log import LogWriter
+from recommender.catalogue import Catalogue, Charts
 from recommender.history import History
 from recommender.model import Model
 from recommender.partition import Folded, PartitionState
 from recommender.ranking import RankingConfig, Request, recommend
 from recommender.windows import Outcome
 from schemas import events, recommendations
-from schemas.errors import InvalidModel, LogUnavailable
+from schemas.errors import InvalidModel, LogBroken, LogUnavailable
 from schemas.recommendations import Cause, Item, Recommendations, Timings
 from schemas.topics import RECOMMENDATIONS
 
@@ -86,7 +87,9 @@ class Lists:
         folded_ms = time.time() * 1000
         for start in range(0, len(wanted), _RANKED_AT_ONCE):
             some = wanted[start : start + _RANKED_AT_ONCE]
-            model, ranked = await self._ranked(state, [_request(state, one) for one in some])
+            catalogue, charts = self._serving.catalogue, self._serving.charts
+            requests = [_request(state, one) for one in some]
+            model, ranked = await self._ranked(state, requests, catalogue, charts)
             ranked_ms = time.time() * 1000
             for one, items in zip(some, ranked, strict=True):
                 accepted_ms = folded_ms if one.event is None else float(one.event.server_time_ms)
@@ -95,8 +98,8 @@ class Lists:
                     partition=state.partition,
                     offset=one.offset,
                     model_id=None if model is None else model.model_id,
-                    charts_id=self._serving.charts.charts_id,
-                    catalogue_version=self._serving.catalogue.version,
+                    charts_id=charts.charts_id,
+                    catalogue_version=catalogue.version,
                     ranking_version=self._config.version,
                     cause=_cause(one.event),
                     items=items,
@@ -109,14 +112,14 @@ class Lists:
         return acknowledged
 
     async def _ranked(
-        self, state: PartitionState, requests: Sequence[Request]
+        self, state: PartitionState, requests: Sequence[Request], catalogue: Catalogue, charts: Charts
     ) -> tuple[Model | None, list[list[Item]]]:
         """Rank with the active model; one whose equations cannot be solved is refused as corrupt."""
         while True:
             model = self._serving.model(state)
             try:
                 return model, await asyncio.to_thread(
-                    recommend, requests, model, self._serving.catalogue, self._serving.charts, self._config
+                    recommend, requests, model, catalogue, charts, self._config
                 )
             except InvalidModel as error:
                 assert model is not None
@@ -141,6 +144,8 @@ class Lists:
                     RECOMMENDATIONS, [(user_id.encode(), value) for user_id, value in batch.items()]
                 )
                 self.sent += len(batch)
+            except LogBroken:
+                raise  # the next worker has a new producer
             except LogUnavailable as error:
                 _log.warning("lists wait for Kafka", lists=len(batch), error=str(error))
                 self._outbox = batch | self._outbox  # what came meanwhile is newer

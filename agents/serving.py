@@ -46,6 +46,10 @@ class Serving:
             self._wanted.add(model_id)
         return self._models.get(self._served.get(state.partition, ""))
 
+    def served(self, partition: int) -> str | None:
+        """Return the model that ranks a partition's lists, None while charts do."""
+        return self._served.get(partition)
+
     async def want(self, model_id: str | None) -> bool:
         """Load a model that is not held yet; return whether it is held now."""
         if model_id is None or model_id in self._invalid:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import structlog
+from pyarrow import ArrowException
 
 from agents import leases
 from agents.charts import publish_charts
@@ -127,7 +128,7 @@ class Coordinator:
             try:
                 if await leases.take(self._database, "snapshots", self._settings.worker_id, _LEASE_S):
                     await self._turn()
-            except SegueError as error:
+            except (SegueError, OSError, ArrowException) as error:
                 _log.warning("coordination waits", error=str(error))
             await asyncio.sleep(_TURN_S)
 
@@ -146,18 +147,25 @@ class Coordinator:
             if snapshot_id not in self._abandoned:
                 self.begun(snapshot_id)  # by a worker that is gone, or by `segue snapshot`
         for snapshot_id, since in list(self._pending.items()):
-            known = await asyncio.to_thread(self._store.manifest, self._generation, snapshot_id)
-            manifest = known or await complete_snapshot(
-                self._store, self._writer, self._generation, snapshot_id
-            )
+            try:
+                known = await asyncio.to_thread(self._store.manifest, self._generation, snapshot_id)
+                manifest = known or await complete_snapshot(
+                    self._store, self._writer, self._generation, snapshot_id
+                )
+            except InvalidSnapshot as error:
+                self._abandon(snapshot_id, str(error))
+                continue
             if manifest is not None:
                 del self._pending[snapshot_id]
                 _log.info("snapshot is complete", snapshot_id=snapshot_id, users=manifest.users)
                 await asyncio.to_thread(self._store.prune, self._generation, self._settings.snapshots_kept)
             elif time.monotonic() - since > _PENDING_S:
-                del self._pending[snapshot_id]
-                self._abandoned.add(snapshot_id)
-                _log.error("snapshot was not completed: a partition is not folded", snapshot_id=snapshot_id)
+                self._abandon(snapshot_id, "a partition is not folded")
+
+    def _abandon(self, snapshot_id: str, reason: str) -> None:
+        del self._pending[snapshot_id]
+        self._abandoned.add(snapshot_id)
+        _log.error("snapshot was not completed", snapshot_id=snapshot_id, reason=reason)
 
     async def _due(self) -> bool:
         manifests = await asyncio.to_thread(self._store.manifests, self._generation)

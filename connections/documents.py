@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import stamina
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo.errors import ConnectionFailure, PyMongoError, WTimeoutError
+from pymongo.errors import ConnectionFailure, CursorNotFound, PyMongoError, WTimeoutError
 
 from schemas.documents import COLLECTIONS
 from schemas.errors import DocumentsUnavailable
@@ -15,7 +15,7 @@ from schemas.settings import Settings
 T = TypeVar("T")
 Database = AsyncIOMotorDatabase[dict[str, Any]]
 SELECTION_TIMEOUT_MS = 3_000
-NETWORK_ERRORS: tuple[type[PyMongoError], ...] = (ConnectionFailure, WTimeoutError)
+NETWORK_ERRORS: tuple[type[PyMongoError], ...] = (ConnectionFailure, CursorNotFound, WTimeoutError)
 
 
 @asynccontextmanager

@@ -9,10 +9,10 @@ from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas import events
-from schemas.errors import LogMismatch, LogUnavailable
+from schemas.errors import LogBroken, LogMismatch, LogUnavailable
 from schemas.settings import Settings
 from schemas.topics import PLAYS, TOPICS, Topic
 
@@ -95,6 +95,8 @@ class LogWriter:
         LogUnavailable
             Not all were acknowledged in time. Some may stand in the log: repeat them all, the
             session windows make the effect single.
+        LogBroken
+            The producer cannot go on.
         """
         assert self._producer is not None, "use LogWriter as an async context manager"
         name = topic_name(self._settings, topic)
@@ -106,7 +108,9 @@ class LogWriter:
                 ]
                 return [(await future).offset for future in futures]
         except (KafkaError, TimeoutError) as error:
-            raise LogUnavailable(
+            broken = isinstance(error, KafkaError) and not error.retriable
+            kind = LogBroken if broken and not isinstance(error, KafkaTimeoutError) else LogUnavailable
+            raise kind(
                 f"Kafka did not acknowledge {len(records)} record(s) of {name} "
                 f"within {self._timeout_s:g} s: {error!r}"
             ) from error

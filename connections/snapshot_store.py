@@ -16,12 +16,14 @@ from itertools import islice
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import structlog
 from pyarrow import fs
 
 from schemas import snapshots
 from schemas.errors import InvalidSnapshot
 from schemas.snapshots import Manifest, PartHeader
 
+_log = structlog.get_logger()
 _HEADER_KEY = b"segue.part"
 _ROWS = 1_000  # a chunk small enough that a thread never holds the interpreter for long
 _SCHEMA = pa.schema([("user_id", pa.string()), ("history", pa.binary())])
@@ -86,8 +88,11 @@ class SnapshotStore:
         """Yield the headers of one partition's parts, newest snapshot first, complete or not."""
         for snapshot_id in self._snapshot_ids(generation):
             path = self._part_path(generation, snapshot_id, partition)
-            if self._exists(path):
-                yield self._read_header(path)
+            try:
+                if self._exists(path):
+                    yield self._read_header(path)
+            except InvalidSnapshot as error:
+                _log.error("part without a readable header is passed over", error=str(error))
 
     def parts(self, generation: str, snapshot_id: str, partitions: int) -> list[PartHeader] | None:
         """Return the headers of all parts of a snapshot, or None while one is missing."""

@@ -90,7 +90,9 @@ class NewestLists:
         if self.generation is not None and head.generation != self.generation:
             return
         held = self._lists.get(user_id)
-        if held is not None and held[0].generation == head.generation and head.offset <= held[0].offset:
+        same_log = held is not None and held[0].generation == head.generation
+        # the same offset comes again after a crash, or when a model came later than its activation
+        if held is not None and same_log and (head.offset < held[0].offset or value == held[1]):
             return
         self._lists[user_id] = (head, value)
         self._lists.move_to_end(user_id)

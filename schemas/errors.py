@@ -9,6 +9,7 @@
     ├── MalformedEvent       bytes that are not an event                         -> HTTP 400 or dead letter
     ├── Unavailable          a service that did not answer in time               -> HTTP 503 or exit 1
     │   ├── LogUnavailable         Kafka
+    │   │   └── LogBroken          a producer that cannot go on                -> the program ends
     │   └── DocumentsUnavailable   MongoDB
     ├── LogMismatch          the log is not the one that the state was made from -> the program ends
     ├── HoleInLog            a record that does not follow the position          -> the partition is restored
@@ -43,6 +44,10 @@ class Unavailable(SegueError):
 
 class LogUnavailable(Unavailable):
     """Kafka did not acknowledge or answer in time."""
+
+
+class LogBroken(LogUnavailable):
+    """The producer cannot go on; a new one can."""
 
 
 class DocumentsUnavailable(Unavailable):

@@ -21,10 +21,11 @@ SCHEMA_VERSION = 1
 MAX_EVENT_BYTES = 16_384
 MAX_ID = 2**53 - 1
 MAX_SEQ = 2**53 - 1
+MAX_TIME_MS = 2**32 * 1000 - 1  # the year 2106: a history counts seconds in 32 bits
 _DAY_MS = 86_400_000
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
-TimeMs = Annotated[int, Meta(ge=0, le=MAX_ID)]
+TimeMs = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
 Session = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -209,7 +210,7 @@ def decode_user_id(key: bytes | None) -> str:
         The key is not 32 lower-case hexadecimal digits.
     """
     if key is None or _USER_ID.fullmatch(key) is None:
-        raise MalformedEvent(f"key {key!r} is not a user id (32 hexadecimal digits)")
+        raise MalformedEvent(f"key {key and key[:40]!r} is not a user id (32 hexadecimal digits)")
     return key.decode()
 
 

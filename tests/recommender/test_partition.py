@@ -8,7 +8,7 @@ from recommender.partition import PartitionState, Record
 from recommender.windows import Outcome
 from schemas import events
 from schemas.errors import HoleInLog
-from tests.builders import NOW_MS, event, generation, like, play, records
+from tests.builders import NOW_MS, event, generation, imported, like, play, records
 
 _ACTIVATE = events.Activate(model_id="m1", seq=1, server_time_ms=NOW_MS)
 _BARRIER = events.Barrier(snapshot_id="snap", server_time_ms=NOW_MS)
@@ -106,3 +106,34 @@ def test_redelivery_has_no_effect_on_histories() -> None:
     twice.fold(records(*plays, *plays))
 
     assert twice.histories == once.histories
+
+
+_MOST = {"client_time_ms": events.MAX_TIME_MS, "server_time_ms": events.MAX_TIME_MS, "seq": events.MAX_SEQ}
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        play(events.MAX_ID, listened_ms=86_400_000, track_ms=1, **_MOST),
+        like(events.MAX_ID, **_MOST),
+        event(events.Hide, artist_id=events.MAX_ID, **_MOST),
+        event(events.Less, track_id=events.MAX_ID, **_MOST),
+        event(events.TasteStart, genres=["x" * 128] * 20, track_ids=[events.MAX_ID] * 50, **_MOST),
+        imported(events.MAX_ID, count=2**32 - 1, last_time_ms=events.MAX_TIME_MS, **_MOST),
+        event(events.Forget, scope="all", **_MOST),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_the_greatest_values_that_an_event_may_hold_are_folded(one: events.UserEvent) -> None:
+    state = PartitionState(0)
+
+    folded = state.fold(records((1, one), (1, play(1, seq=1, session="other"))))
+
+    assert [result.outcome for result in folded] == [Outcome.APPLIED, Outcome.APPLIED]
+
+
+def test_a_dead_record_says_why_in_few_words() -> None:
+    [folded] = PartitionState(0).fold([(0, b"\xff" * 300_000, events.encode(play()))])
+
+    assert folded.outcome is Outcome.DEAD
+    assert len(folded.reason or "") < 300

@@ -52,6 +52,7 @@ def test_the_exported_schema_stands_in_the_docs() -> None:
         {"session": ""},
         {"session": "x" * 65},
         {"seq": -1},
+        {"server_time_ms": events.MAX_TIME_MS + 1},
         {"v": 2},
         {"v": 0},
         {"type": "unknown"},
