@@ -10,7 +10,7 @@ What is overridden or read, and checked by ``tests/agents/test_chunks.py`` again
 ``App._new_transport``, ``Consumer._drain_messages``, ``_wait_next_records``, ``_new_offset``,
 ``_should_commit``, ``_filter_tps_with_pending_acks``, ``_committed_offset``, ``_read_offset``, ``ack``,
 ``perform_seek``, ``on_partitions_revoked``, ``_new_consumer_thread``, and in it
-``_create_worker_consumer`` and aiokafka's ``_fetch_max_wait_ms``.
+``_create_worker_consumer`` and aiokafka's ``_fetch_max_wait_ms``; ``TableManager.sleep``.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from typing import Any, cast
 import faust
 import structlog
 from aiokafka.errors import IllegalStateError, KafkaError
+from faust.tables.manager import TableManager
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage, Message, ack_lock
@@ -166,6 +167,14 @@ class ChunkConsumer(Consumer):
             tp=tp,
             generation_id=generation_id,
         )
+
+
+class NoTables(TableManager):
+    """The table manager of an app without tables of Faust's own: it has no second to wait for them."""
+
+    async def sleep(self, n: Any, *, loop: Any = None) -> None:
+        """Give way once; Faust waits here for tables that might still be declared."""
+        await super().sleep(0)
 
 
 class ChunkTransport(Transport):

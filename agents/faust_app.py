@@ -1,6 +1,6 @@
 """The settings of Faust, each with its reason where it is not plain."""
 
-from agents.chunks import ChunkApp
+from agents.chunks import ChunkApp, NoTables
 from schemas.settings import Settings
 
 
@@ -13,6 +13,7 @@ def create_faust_app(settings: Settings, group: str) -> ChunkApp:
         broker=f"kafka://{settings.kafka_address}",
         datadir=str(folder),
         store="memory://",
+        TableManager=NoTables,
         processing_guarantee="at_least_once",
         consumer_group_instance_id=settings.worker_id,
         consumer_auto_offset_reset="earliest",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from faust.tables.manager import TableManager
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
@@ -59,6 +60,10 @@ def test_faust_and_aiokafka_are_the_versions_that_were_read() -> None:
 )
 def test_what_is_overridden_still_exists(owner: type, name: str) -> None:
     assert callable(getattr(owner, name))
+
+
+def test_the_table_manager_sleeps_only_to_wait_for_tables() -> None:
+    assert inspect.getsource(TableManager).count("self.sleep(") == 1
 
 
 def test_aiokafka_reads_the_fetch_wait_when_it_starts() -> None:
