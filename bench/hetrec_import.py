@@ -17,7 +17,8 @@ from typing import Any
 import stamina
 from aiokafka.admin import AIOKafkaAdminClient
 
-from connections.event_log import LogReader, LogWriter, ensure_topics, topic_name
+from connections.event_log import LogReader, LogWriter, topic_name
+from connections.log_topics import ensure_topics
 from etl.hetrec import SOURCE, append_listens, imported_events
 from etl.hetrec_files import read_artists, read_listening
 from etl.ids import imported_user_id

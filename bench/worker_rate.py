@@ -20,7 +20,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.app import Worker, open_worker
-from connections.event_log import LogReader, LogWriter, ensure_topics, topic_name
+from connections.event_log import LogReader, LogWriter, topic_name
+from connections.log_topics import ensure_topics
 from recommender.partition import PartitionState
 from schemas import events
 from schemas.settings import Settings

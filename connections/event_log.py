@@ -1,22 +1,19 @@
-"""Kafka through aiokafka: append with acknowledgement, read a range without a group, create the topics."""
+"""Kafka through aiokafka: append with acknowledgement, read a range without a group."""
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas import events
 from schemas.errors import LogBroken, LogMismatch, LogUnavailable
 from schemas.settings import Settings
-from schemas.topics import PLAYS, TOPICS, Topic
+from schemas.topics import PLAYS, Topic
 
-_TOPIC_EXISTS = 36
 _READ_MAX_RECORDS = 5_000
 _MAX_REQUEST_BYTES = 1_000_000
 _STOP_S = 0.5
@@ -223,12 +220,13 @@ class LogReader:
                 f"topic {self._name} has {len(partitions)} partitions, not {PLAYS.partitions}: "
                 "copy the log into a topic made by `segue topics`"
             )
-        found = {await self._first(partition) for partition in partitions}
+        found = {await self.first_name(partition) for partition in partitions}
         if len(found) != 1:
             raise LogMismatch(f"the partitions of {self._name} name different logs: {sorted(found)}")
         return found.pop()
 
-    async def _first(self, partition: int) -> str:
+    async def first_name(self, partition: int) -> str:
+        """Return the log's name in a partition's first record; raise ``LogMismatch`` without one."""
         async for records in self.read(partition, 0, 1, timeout_s=10.0):
             event = events.decode(records[0].value)
             if records[0].offset == 0 and isinstance(event, events.Generation):
@@ -270,63 +268,3 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
         stopping.cancel()
     if not stopping.cancelled():
         stopping.result()
-
-
-async def ensure_topics(settings: Settings) -> str:
-    """Create the topics that are missing and name a new log; return the log's generation.
-
-    Idempotent, also after being killed half way: a partition that is still empty gets its name.
-
-    Raises
-    ------
-    LogUnavailable
-        Kafka did not answer, or refused a topic.
-    LogMismatch
-        The topic of plays is there already and was not made by Segue.
-    """
-    await create_topics(settings)
-    async with LogReader(settings) as reader:
-        ends = await reader.end_offsets()
-        if any(end == 0 for end in ends.values()):
-            await _name_log(settings, reader, ends)
-        return await reader.generation()
-
-
-async def create_topics(settings: Settings) -> None:
-    """Create the topics that are missing."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_address)
-    try:
-        await admin.start()
-        response = await admin.create_topics([_new_topic(settings, topic) for topic in TOPICS])
-        for name, code, *message in response.topic_errors:
-            if code not in (0, _TOPIC_EXISTS):
-                raise LogUnavailable(f"topic {name} could not be created: error {code} {message}")
-    except KafkaError as error:
-        raise LogUnavailable(f"Kafka at {settings.kafka_address}: {error}") from error
-    finally:
-        await admin.close()
-
-
-def _new_topic(settings: Settings, topic: Topic) -> NewTopic:
-    return NewTopic(
-        name=topic_name(settings, topic),
-        num_partitions=topic.partitions,
-        replication_factor=settings.kafka_replication,
-        topic_configs=topic.config,
-    )
-
-
-async def _name_log(settings: Settings, reader: LogReader, ends: Mapping[int, int]) -> None:
-    named = [partition for partition, end in ends.items() if end > 0]
-    generation = await reader._first(named[0]) if named else uuid.uuid4().hex
-    record = events.encode(
-        events.Generation(
-            generation=generation,
-            partitions=PLAYS.partitions,
-            server_time_ms=time.time_ns() // 1_000_000,
-        )
-    )
-    async with LogWriter(settings) as writer:
-        for partition, end in ends.items():
-            if end == 0:
-                await writer.append(PLAYS, [(None, record)], partition=partition)

@@ -6,7 +6,9 @@
 ``strength``     strength, confidence and decay of an interaction
 ``model``        item factors as they are served
 ``foldin``       one user's factors against fixed item factors, with Spark's objective
-``ranking``      candidates -> list, with artist cap, hidden tracks and the discovery share
+``catalogue``    tracks, artists, genres and charts as they are ranked
+``ranking``      candidates -> list; with ``ranking_config``, ``candidates``, ``standing``, ``selection``,
+                 ``personal`` and ``cold_start``
 ``explanation``  the share of a score that each past interaction contributes
 ``metrics``      NDCG, recall and their kin
 """

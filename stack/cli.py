@@ -88,7 +88,7 @@ def status(as_json: _Json = False) -> None:
 def topics() -> None:
     """Create the topics and indexes that are missing. `segue up` does so itself."""
     from connections.documents import ensure_indexes, open_documents, wait_until_writable
-    from connections.event_log import ensure_topics
+    from connections.log_topics import ensure_topics
 
     async def create(settings: Settings) -> str:
         async with open_documents(settings) as database:

@@ -10,7 +10,7 @@ import structlog
 from rich.console import Console
 
 from connections.documents import ensure_indexes, open_documents, wait_until_writable
-from connections.event_log import ensure_topics
+from connections.log_topics import ensure_topics
 from schemas import documents
 from schemas.errors import MissingRequirement
 from schemas.settings import Settings

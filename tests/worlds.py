@@ -9,7 +9,8 @@ from typing import Any
 
 from agents.audit import audit
 from connections.documents import Database, ensure_indexes
-from connections.event_log import LogReader, LogWriter, ensure_topics
+from connections.event_log import LogReader, LogWriter
+from connections.log_topics import ensure_topics
 from schemas import events
 from schemas.documents import CATALOGUE, TRACKS
 from schemas.errors import Unavailable

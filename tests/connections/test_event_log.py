@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from connections.event_log import LogReader, LogWriter, create_topics, ensure_topics
+from connections.event_log import LogReader, LogWriter
+from connections.log_topics import create_topics, ensure_topics
 from schemas import events
 from schemas.errors import LogMismatch, LogUnavailable
 from schemas.settings import Settings
@@ -40,7 +41,7 @@ async def test_a_log_that_segue_did_not_begin_is_refused(settings: Settings) -> 
         await writer.append(foreign, [(None, b"{}")], partition=0)
     async with LogReader(settings, foreign) as reader:
         with pytest.raises((LogMismatch, ValueError)):
-            await reader._first(0)
+            await reader.first_name(0)
 
 
 async def test_appended_records_are_read_back_in_order_up_to_the_end_asked_for(settings: Settings) -> None:

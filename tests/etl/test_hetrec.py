@@ -7,7 +7,8 @@ import argon2
 import pytest
 
 from connections.documents import open_documents
-from connections.event_log import LogReader, ensure_topics
+from connections.event_log import LogReader
+from connections.log_topics import ensure_topics
 from etl import hetrec
 from etl.ids import foreign_id, imported_user_id
 from recommender.history import History

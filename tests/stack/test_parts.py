@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connections.documents import ensure_indexes, open_documents, wait_until_writable
-from connections.event_log import LogReader, LogWriter, ensure_topics
+from connections.event_log import LogReader, LogWriter
+from connections.log_topics import ensure_topics
 from schemas.settings import Settings
 from schemas.topics import PLAYS
 from stack.child import Child

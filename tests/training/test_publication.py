@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from connections.documents import Database, ensure_indexes, open_documents
-from connections.event_log import LogReader, ensure_topics
+from connections.event_log import LogReader
+from connections.log_topics import ensure_topics
 from connections.model_store import load_model, served
 from recommender.model import canonical_arrays, model_digest
 from schemas import events
