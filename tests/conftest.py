@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import structlog
 
 from schemas.settings import Settings
 from stack.parts import running_parts
@@ -25,6 +26,13 @@ class Embedded:
     kafka_port: int
     mongodb_port: int
     environment: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """Let no test log to the streams of another, which pytest has closed."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
