@@ -21,6 +21,7 @@ class _Head(msgspec.Struct, frozen=True):
     generation: str
     partition: int
     offset: int
+    model_id: str | None
 
 
 _decoder = msgspec.json.Decoder(_Head)
@@ -90,10 +91,11 @@ class NewestLists:
         if self.generation is not None and head.generation != self.generation:
             return
         held = self._lists.get(user_id)
-        same_log = held is not None and held[0].generation == head.generation
-        # the same offset comes again after a crash, or when a model came later than its activation
-        if held is not None and same_log and (head.offset < held[0].offset or value == held[1]):
-            return
+        if held is not None and held[0].generation == head.generation:
+            # at the same offset only a model that came later than its activation makes another list
+            again = head.offset == held[0].offset and head.model_id == held[0].model_id
+            if again or head.offset < held[0].offset:
+                return
         self._lists[user_id] = (head, value)
         self._lists.move_to_end(user_id)
         if len(self._lists) > MAX_USERS:
