@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,18 +25,13 @@ from schemas.documents import CATALOGUE, TRACKS
 from schemas.recommendations import Cause, Item, Reason, Recommendations, Timings, encode
 from schemas.settings import Settings
 from schemas.topics import RECOMMENDATIONS
+from stack.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse"
 TITLES = ("Dawn", "Tide", "Åska", "Paper Kites", "North Window", "Slow Engine")
 SECONDS = 3
 START_WITHIN_S = 30
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass
@@ -68,10 +62,10 @@ class Server:
 
 @contextmanager
 def serving(settings: Settings, **variables: str) -> Iterator[Server]:
-    port = free_port()
+    port, metrics_port = free_ports(2)
     given = settings.model_dump(mode="json", exclude_unset=True) | {
         "web_port": port,
-        "web_metrics_port": free_port(),
+        "web_metrics_port": metrics_port,
     }
     environment = {f"SEGUE_{name.upper()}": str(value) for name, value in given.items()}
     settings.data_dir.mkdir(parents=True, exist_ok=True)

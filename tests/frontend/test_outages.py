@@ -13,7 +13,8 @@ import pytest
 from schemas.settings import Settings
 from stack.child import Child
 from stack.parts import running_parts
-from tests.frontend.servers import Server, free_port, make_world, publish, serving
+from stack.ports import free_ports
+from tests.frontend.servers import Server, make_world, publish, serving
 
 EVENT = {"events": [{"type": "like", "session": "s", "seq": 1, "track_id": 1}]}
 
@@ -21,11 +22,12 @@ EVENT = {"events": [{"type": "like", "session": "s", "seq": 1, "track_id": 1}]}
 @pytest.fixture(scope="module")
 def own_parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, list[Child]]]:
     """Run a Kafka and a mongod of one's own."""
+    kafka_port, controller_port, mongodb_port = free_ports(3)
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("parts"),
-        kafka_port=free_port(),
-        kafka_controller_port=free_port(),
-        mongodb_port=free_port(),
+        kafka_port=kafka_port,
+        kafka_controller_port=controller_port,
+        mongodb_port=mongodb_port,
         topic_prefix="outages-",
         mongodb_database="outages",
     )

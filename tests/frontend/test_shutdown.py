@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 
 from schemas.settings import Settings
-from tests.frontend.servers import free_port, make_world, serving
+from stack.ports import free_ports
+from tests.frontend.servers import make_world, serving
 
 
 async def test_sigterm_closes_open_streams_and_ends_the_process(settings: Settings, listener: Any) -> None:
@@ -39,7 +40,8 @@ async def test_a_log_that_segue_did_not_make_ends_the_process_with_one_sentence(
 async def test_without_kafka_and_mongodb_it_lives_is_not_ready_and_refuses_in_time(
     settings: Settings, http: aiohttp.ClientSession
 ) -> None:
-    away = settings.model_copy(update={"kafka_port": free_port(), "mongodb_port": free_port()})
+    kafka_port, mongodb_port = free_ports(2)
+    away = settings.model_copy(update={"kafka_port": kafka_port, "mongodb_port": mongodb_port})
     with serving(away) as server:
         await asyncio.to_thread(server.wait_for, "/livez", 200)
         started = time.monotonic()
@@ -57,7 +59,7 @@ async def test_without_kafka_and_mongodb_it_lives_is_not_ready_and_refuses_in_ti
 
 async def test_metrics_are_served_on_their_own_loopback_port(settings: Settings) -> None:
     await make_world(settings)
-    port = free_port()
+    [port] = free_ports(1)
     with serving(settings, SEGUE_WEB_METRICS_PORT=str(port)) as server:
         await asyncio.to_thread(server.wait_for, "/readyz", 200)
         url = f"http://127.0.0.1:{port}/metrics"
