@@ -1,32 +1,21 @@
-"""The command line of the ETL: `python -m etl demo|run|import|status`."""
+"""The command line of the ETL: `python -m etl demo|run|import|data|status|...`."""
 
-import asyncio
-import json
 import logging
-import os
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from connections.documents import Database, open_documents
+from etl.command import Json, Processes, finish, program_settings
+from etl.data_cli import data
 from schemas.errors import SegueError
-from schemas.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Catalogues, audio features and imports.")
 imports = typer.Typer(no_args_is_help=True, help="Import research data sets of listening.")
 app.add_typer(imports, name="import")
-
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-Processes = Annotated[
-    int | None, typer.Option(min=1, help="processes that decode audio; by default one per core")
-]
+app.add_typer(data, name="data")
 
 
 def main() -> None:
@@ -45,8 +34,8 @@ def demo(as_json: Json = False) -> None:
     """Make the demo catalogue: 48 short synthesised tracks in six styles. What exists stays."""
     from etl import demo as program
 
-    settings = _settings()
-    _finish(lambda database: program.run(database, settings.data_dir), settings, "Demo catalogue", as_json)
+    settings = program_settings()
+    finish(lambda database: program.run(database, settings.data_dir), settings, "Demo catalogue", as_json)
 
 
 @app.command()
@@ -66,9 +55,9 @@ def run(
 
     if clips_only and audio is None:
         raise typer.BadParameter("--clips-only needs --audio")
-    _finish(
+    finish(
         lambda database: program.run(database, metadata, audio, clips_only=clips_only, processes=processes),
-        _settings(),
+        program_settings(),
         "FMA",
         as_json,
     )
@@ -85,8 +74,8 @@ def hetrec(
     """Import HetRec 2011 Last.fm: artists as tracks without sound, play counts as imported listens."""
     from etl import hetrec as program
 
-    settings = _settings()
-    _finish(
+    settings = program_settings()
+    finish(
         lambda database: program.run(settings, database, directory, password=password),
         settings,
         "HetRec",
@@ -99,38 +88,4 @@ def status(as_json: Json = False) -> None:
     """Count tracks, tracks with audio, features and rejections."""
     from etl import status as program
 
-    _finish(program.catalogue_status, _settings(), "Catalogue", as_json)
-
-
-def _settings() -> Settings:
-    settings = Settings()
-    # librosa loads numba, which must find a writable cache before it is imported, here and in the
-    # processes that decode; one BLAS thread each, for there is one process per core
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir.resolve() / "cache" / "numba"))
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    return settings
-
-
-def _finish(
-    program: Callable[[Database], Awaitable[Any]], settings: Settings, title: str, as_json: bool
-) -> None:
-    """Run a program against the database and print its report."""
-
-    async def work() -> Any:
-        async with open_documents(settings) as database:
-            return await program(database)
-
-    report = asdict(asyncio.run(work()))
-    if as_json:
-        print(json.dumps(report))
-        return
-    table = Table(title=title, show_header=False)
-    for name, value in report.items():
-        table.add_row(name.replace("_", " "), _cell(value))
-    Console().print(table)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, dict):
-        return "\n".join(f"{count:,}  {reason}" for reason, count in value.items()) or "none"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    finish(program.catalogue_status, program_settings(), "Catalogue", as_json)

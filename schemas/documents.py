@@ -41,6 +41,8 @@ class Audio(TypedDict):
     path: str  # relative to the data folder, or absolute for files that stay where they are
     mime: str
     bytes: int
+    sha256: NotRequired[str]  # of the file, hexadecimal; by it a moved file is known and damage is found
+    modified_ns: NotRequired[int]  # the file's time stamp: with the size it tells whether to read again
 
 
 class Track(TypedDict):
@@ -60,6 +62,46 @@ class Track(TypedDict):
     source_url: str | None
     audio: Audio | None  # None: no sound, no play button
     peaks: NotRequired[list[int]]  # about 200 values 0..255
+    removed_ms: NotRequired[int]  # since when the file is gone; the track keeps its id and is not recommended
+
+
+class TrackDetails(TypedDict, total=False):
+    """``track_details``: what a source tells beyond ``tracks``, typed and cleaned. ``_id`` is the track id.
+
+    Absent: not told. Dates are ISO 8601 without zone, as the source has them; texts are plain, one line.
+    """
+
+    _id: int
+    subset: str
+    split: str
+    bit_rate: int  # bit/s of the whole track
+    listens: int
+    favorites: int
+    interest: int
+    comments: int
+    number: int  # on the album
+    language_code: str
+    created: str
+    recorded: str
+    composer: str
+    lyricist: str
+    publisher: str
+    information: str
+    tags: list[str]
+    genre_ids: list[int]
+    album: dict[str, Any]  # id, type, released, created, listens, favorites, tracks, producer, engineer, ...
+    artist: dict[str, Any]  # id, location, latitude, longitude, website, active years, ...
+
+
+class Genre(TypedDict):
+    """``genres``: a tree. ``_id`` is the genre's number."""
+
+    _id: int
+    title: str
+    parent: int | None  # None: a root
+    top_level: int
+    path: list[str]  # titles from the root down to this genre
+    tracks: int  # as the source counts
 
 
 class Features(TypedDict):
@@ -69,18 +111,20 @@ class Features(TypedDict):
     version: str  # definition of the vector
     names: NotRequired[list[str]]
     raw: list[float]  # as extracted
-    scaled: list[float]  # standardised by the scaler
-    scaler_id: str
+    scaled: NotRequired[list[float]]  # standardised by the scaler; absent until one is fitted
+    scaler_id: NotRequired[str]
 
 
 class Scaler(TypedDict):
     """``scalers``: fitted standardisation. ``_id`` is its hash."""
 
     _id: str
-    version: str
+    version: str  # definition of the vector
+    revision: int  # 1, 2, ... within a definition: each refit is the next
     count: int
     mean: list[float]
     scale: list[float]
+    created_ms: int
 
 
 class CatalogueState(TypedDict):
@@ -99,6 +143,17 @@ class RejectedTrack(TypedDict):
     _id: str
     reason: str
     updated_ms: int
+
+
+class EtlReport(TypedDict):
+    """``etl_reports``: the quality report of one run. ``_id`` is the run's id."""
+
+    _id: str
+    command: str
+    source: str
+    created_ms: int
+    seconds: float
+    report: dict[str, Any]
 
 
 class ModelDocument(TypedDict):
@@ -214,6 +269,9 @@ FEATURES = Collection("features")
 SCALERS = Collection("scalers")
 CATALOGUE = Collection("catalogue")
 REJECTED_TRACKS = Collection("rejected_tracks")
+TRACK_DETAILS = Collection("track_details")
+GENRES = Collection("genres")
+ETL_REPORTS = Collection("etl_reports", (((("created_ms", -1),), {}),))
 MODELS = Collection("models", (((("seq", -1),), {}),))
 MODEL_CHUNKS = Collection("model_chunks", (((("model_id", 1),), {}),))
 POINTERS = Collection("pointers")
@@ -230,6 +288,6 @@ LEASES = Collection("leases")
 LISTS = Collection("lists")
 JOBS = Collection("jobs", (((("updated_ms", -1),), {}),))
 COLLECTIONS = (
-    ACCOUNTS, TOKENS, TRACKS, FEATURES, SCALERS, CATALOGUE, REJECTED_TRACKS, MODELS, MODEL_CHUNKS,
-    POINTERS, ARCHIVE, ARCHIVE_POSITIONS, CHARTS, LEASES, LISTS, JOBS,
+    ACCOUNTS, TOKENS, TRACKS, TRACK_DETAILS, GENRES, FEATURES, SCALERS, CATALOGUE, REJECTED_TRACKS,
+    ETL_REPORTS, MODELS, MODEL_CHUNKS, POINTERS, ARCHIVE, ARCHIVE_POSITIONS, CHARTS, LEASES, LISTS, JOBS,
 )  # fmt: skip

@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     seed: int = Field(20_260_501, description="seed of training and splits")
     models_kept: int = Field(5, ge=2, description="published models that are kept")
     train_min_users: int = Field(5, ge=2, description="users with interactions that a training needs")
+    # catalogues
+    fma_url: str = Field(
+        "https://os.unil.cloud.switch.ch/fma", description="where the archives of FMA are downloaded from"
+    )
     # logs
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level logged")
     log_json: bool | None = Field(None, description="JSON log lines; by default outside a terminal")

@@ -22,17 +22,25 @@ class Verb:
     ----------
     arguments : of ``python -m``, before those that were given
     needs_stack : whether Kafka and MongoDB must be known
+    alone : first arguments with which they need not
     """
 
     name: str
     arguments: tuple[str, ...]
     about: str
     needs_stack: bool = True
+    alone: frozenset[str] = frozenset()
 
 
 VERBS = (
     Verb("import", ("etl", "import"), "Import listening histories: segue import hetrec DIR."),
     Verb("etl", ("etl",), "Load tracks and their audio features: segue etl run --metadata DIR --audio DIR."),
+    Verb(
+        "data",
+        ("etl", "data"),
+        "Get the archives of FMA, add own music, verify what is loaded: segue data get metadata.",
+        alone=frozenset({"get"}),
+    ),
     Verb("snapshot", ("agents", "snapshot"), "Ask for a snapshot now and wait for it."),
     Verb("evaluate", ("training", "evaluate"), "Judge the served model on the newest snapshot."),
     Verb("models", ("training", "models"), "list, show, promote or rollback models."),
@@ -52,7 +60,8 @@ def run_verb(settings: Settings, verb: Verb, given: Sequence[str]) -> None:
     InvalidInput
         The verb needs a running stack and there is none.
     """
-    needs_stack = verb.needs_stack and not any(argument in _HELP for argument in given)
+    alone = any(argument in _HELP for argument in given) or any(given[:1] == [word] for word in verb.alone)
+    needs_stack = verb.needs_stack and not alone
     environment = verb_environment(settings, needs_stack=needs_stack)
     command = [sys.executable, "-m", *verb.arguments, *given]
     sys.stdout.flush()

@@ -1,0 +1,59 @@
+"""What the commands of the ETL share: settings, the run of a program against the database, its report."""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connections.documents import Database, open_documents
+from schemas.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="processes that decode audio; by default one per core")
+]
+
+
+def program_settings() -> Settings:
+    """Return the settings, after what must stand in the environment before libraries are loaded."""
+    settings = Settings()
+    # librosa loads numba, which must find a writable cache before it is imported, here and in the
+    # processes that decode; one BLAS thread each, for there is one process per core
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir.resolve() / "cache" / "numba"))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    return settings
+
+
+def finish(
+    program: Callable[[Database], Awaitable[Any]], settings: Settings, title: str, as_json: bool
+) -> None:
+    """Run a program against the database and print its report, a dataclass."""
+
+    async def work() -> Any:
+        async with open_documents(settings) as database:
+            return await program(database)
+
+    show(asdict(asyncio.run(work())), title, as_json)
+
+
+def show(report: dict[str, Any], title: str, as_json: bool) -> None:
+    """Print a report: one JSON object, or a table."""
+    if as_json:
+        print(json.dumps(report))
+        return
+    table = Table(title=title, show_header=False)
+    for name, value in report.items():
+        table.add_row(name.replace("_", " "), _cell(value))
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{count:,}  {reason}" for reason, count in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
