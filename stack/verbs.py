@@ -60,7 +60,7 @@ def run_verb(settings: Settings, verb: Verb, given: Sequence[str]) -> None:
     InvalidInput
         The verb needs a running stack and there is none.
     """
-    alone = any(argument in _HELP for argument in given) or any(given[:1] == [word] for word in verb.alone)
+    alone = any(argument in _HELP for argument in given) or (bool(given) and given[0] in verb.alone)
     needs_stack = verb.needs_stack and not alone
     environment = verb_environment(settings, needs_stack=needs_stack)
     command = [sys.executable, "-m", *verb.arguments, *given]
