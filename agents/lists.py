@@ -10,7 +10,7 @@ import structlog
 from agents.serving import Serving
 from connections.event_log import LogWriter
 from recommender.catalogue import Catalogue, Charts
-from recommender.history import History
+from recommender.encoding import History
 from recommender.model import Model
 from recommender.partition import Folded, PartitionState
 from recommender.ranking import RankingConfig, Request, recommend

@@ -7,7 +7,6 @@ import argparse
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from recommender.history import INTERACTION, History
+from recommender.encoding import INTERACTION, History
 from recommender.metrics import bootstrap
 from recommender.model import Model
 from recommender.ranking import Catalogue, Charts, RankingConfig, Request, recommend
@@ -126,7 +125,7 @@ def _inputs(
         interactions["track_id"] = np.sort(random.choice(track_ids, size, replace=False))
         interactions["listens"] = random.integers(1, 20, size)
         interactions["last_s"] = random.integers(1, 10**6, size)
-        history = replace(History.empty(), interactions=interactions, last_event_ms=10**9)
+        history = History.of(interactions, last_event_ms=10**9)
         requests.append(Request(f"{user:032x}", 0, user, history))
     return model, catalogue, requests
 

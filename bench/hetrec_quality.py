@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.history import History, apply
+from recommender.encoding import EMPTY
+from recommender.history import apply
 from recommender.metrics import bootstrap_ratio
 from schemas import events
 from schemas.errors import InvalidInput
@@ -66,11 +67,11 @@ def run(arguments: list[str]) -> dict[str, Any]:
     return {"name": NAME} | figures
 
 
-def read_histories(path: Path) -> dict[str, History]:
+def read_histories(path: Path) -> dict[str, bytes]:
     """Return the histories that importing ``user_artists.dat`` (userID, artistID, weight) makes."""
     if not path.is_file():
         raise InvalidInput(f"{path} is missing: give the folder of hetrec2011-lastfm-2k by --data")
-    histories: dict[str, History] = {}
+    histories: dict[str, bytes] = {}
     for user, artist, count in np.loadtxt(path, skiprows=1, dtype=np.int64).tolist():
         user_id = blake2b(f"hetrec:{user}".encode(), digest_size=16).hexdigest()
         event = events.ImportedListens(
@@ -82,16 +83,16 @@ def read_histories(path: Path) -> dict[str, History]:
             track_id=_FIRST_ID + artist,
             count=count,
         )
-        histories[user_id] = apply(histories.get(user_id, History.empty()), event)
+        histories[user_id] = apply(histories.get(user_id, EMPTY), event)
     return histories
 
 
-def _write_parts(histories: dict[str, History], folder: Path) -> list[str]:
+def _write_parts(histories: dict[str, bytes], folder: Path) -> list[str]:
     folder.mkdir(parents=True)
     users = sorted(histories)
     for part in range(_PARTS):
         chosen = users[part::_PARTS]
-        data = pa.array([histories[user].to_bytes() for user in chosen], pa.binary())
+        data = pa.array([histories[user] for user in chosen], pa.binary())
         pq.write_table(pa.table({"user_id": chosen, "history": data}), folder / f"part-{part:02d}.parquet")
     return [path.as_uri() for path in sorted(folder.iterdir())]
 

@@ -1,6 +1,7 @@
 """The mathematics, in NumPy only: no I/O, clock or client.
 
-``history``      the one fold: ``apply(history, event) -> history``, and its bytes
+``history``      the one fold: ``apply(history, event) -> history``
+``encoding``     the bytes of a history, and a view to read them
 ``windows``      effect once: a window of sequence numbers per session
 ``partition``    the fold of one partition of the log, record by record
 ``strength``     strength, confidence and decay of an interaction

@@ -12,131 +12,40 @@ What counts:
 * imported listens stand in a row of their own per source, set and never added.
 """
 
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recommender.windows import NO_WINDOWS, Window, Windows
-from schemas import events
-from schemas.errors import InvalidSnapshot
-
-FOLD_VERSION = "1"
-"""Changes with every change of what the fold makes of a log; parts of another version are never used."""
-
-INTERACTION = np.dtype(
-    [
-        ("track_id", "<u8"),
-        ("source", "<u4"),
-        ("last_s", "<u4"),
-        ("imported", "<u4"),
-        ("listens", "<u2"),
-        ("completions", "<u2"),
-        ("skips", "<u2"),
-        ("flags", "u1"),
-    ]
+from recommender.encoding import (
+    CHOSEN,
+    HEADER,
+    HERE,
+    HIDDEN,
+    LESS,
+    LIKED,
+    MAX_COMPLETIONS,
+    MAX_LISTENS,
+    MAX_SKIPS,
+    MAX_SOURCES,
+    ROW,
+    SOURCE_BYTES,
+    History,
+    Sections,
 )
-LIKED, HIDDEN, LESS, CHOSEN = 1, 2, 4, 8
-HERE = 0  # the ``source`` of what happened in Segue itself
+from schemas import events
+from schemas.errors import MalformedEvent
+
+FOLD_VERSION = "2"
+"""Changes with every change of what the fold makes of a log; parts of another version are never used."""
 
 MAX_INTERACTIONS = 500
 MAX_NEWEST = 250  # of these; the rest are the strongest
 MAX_HIDDEN_ARTISTS = 200
 MAX_GENRES = 20
 _FULL_LISTEN_MS = 240_000
-_SATURATED = {"listens": 2**16 - 1, "completions": 2**16 - 1, "skips": 2**16 - 1}
-
-_HEADER = struct.Struct("<BBHHHQQ")
-_SESSION = struct.Struct("<QQQQ")
-_ENCODING = 1
-
-Interactions = NDArray[np.void]
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """One user's history.
-
-    Attributes
-    ----------
-    interactions : INTERACTION [n <= 500], ordered by (track_id, source); read-only
-    hidden_artists : uint64 [m], ascending
-    genres : uint32 [g], keys of genres chosen at the start, in the order chosen
-    windows : sequence numbers seen
-    last_event_ms : server time of the newest event, milliseconds since 1970; "now" of this user
-    """
-
-    interactions: Interactions
-    hidden_artists: NDArray[np.uint64]
-    genres: NDArray[np.uint32]
-    windows: Windows
-    last_event_ms: int
-
-    @classmethod
-    def empty(cls) -> "History":
-        """Return the history of a user without events."""
-        return _EMPTY
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "History":
-        """Return the history that ``to_bytes`` wrote.
-
-        Raises
-        ------
-        InvalidSnapshot
-            The bytes are of another encoding or cut.
-        """
-        encoding, sessions, rows, artists, genres, last_event_ms, evicted_ms = _HEADER.unpack_from(data)
-        sizes = (_SESSION.size * sessions, INTERACTION.itemsize * rows, 8 * artists, 4 * genres)
-        if encoding != _ENCODING or len(data) != _HEADER.size + sum(sizes):
-            raise InvalidSnapshot(f"{len(data)} bytes are not a history of encoding {_ENCODING}")
-        at = _HEADER.size
-        windows = {
-            key: Window(highest, seen, last_ms)
-            for key, highest, seen, last_ms in _SESSION.iter_unpack(data[at : at + sizes[0]])
-        }
-        at += sizes[0]
-        interactions = np.frombuffer(data, INTERACTION, rows, at)
-        at += sizes[1]
-        hidden = np.frombuffer(data, "<u8", artists, at)
-        return cls(
-            interactions,
-            hidden,
-            np.frombuffer(data, "<u4", genres, at + sizes[2]),
-            Windows(windows, evicted_ms),
-            last_event_ms,
-        )
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical bytes: equal histories have equal bytes on every machine."""
-        sessions = self.windows.sessions
-        header = _HEADER.pack(
-            _ENCODING,
-            len(sessions),
-            len(self.interactions),
-            len(self.hidden_artists),
-            len(self.genres),
-            self.last_event_ms,
-            self.windows.evicted_ms,
-        )
-        windows = b"".join(_SESSION.pack(key, *window) for key, window in sessions.items())
-        return b"".join(
-            (
-                header,
-                windows,
-                self.interactions.tobytes(),
-                self.hidden_artists.tobytes(),
-                self.genres.tobytes(),
-            )
-        )
-
-
-_EMPTY = History(
-    np.empty(0, INTERACTION), np.empty(0, "<u8"), np.empty(0, "<u4"), NO_WINDOWS, last_event_ms=0
-)
+_KEY_BYTES = 7  # of a track id
+_KIND = 1 << 8 * _KEY_BYTES  # source and flags stand above the track id
 
 
 def genre_key(name: str) -> int:
@@ -159,138 +68,174 @@ def is_completion(play: events.Play) -> bool:
     return play.end_reason == "finished" and 10 * play.listened_ms >= 8 * play.track_ms
 
 
-def apply(history: History, event: events.UserEvent) -> History:
-    """Return the history after ``event``. Pure; the event was found to be new (``windows.admit``)."""
-    changed = _APPLY[type(event)](history, event)
-    now_ms = max(history.last_event_ms, event.server_time_ms)
-    return replace(changed, last_event_ms=now_ms)
+def apply(history: bytes, event: events.UserEvent) -> bytes:
+    """Return the history after ``event``. Pure; the event was found to be new (``windows.admit``).
+
+    Raises
+    ------
+    MalformedEvent
+        Listens imported from a sixteenth source: the history has room for fifteen.
+    """
+    if type(event) is events.Play:
+        return _play(history, event)
+    parts = Sections.of(history)
+    parts.last_event_ms = max(parts.last_event_ms, event.server_time_ms)
+    _APPLY[type(event)](parts, event)
+    return parts.pack()
 
 
-def _play(history: History, play: events.Play) -> History:
-    listen = is_listen(play)
-    return _count(
-        history,
-        play.track_id,
-        play.server_time_ms,
-        listens=listen,
-        completions=listen and is_completion(play),
-        skips=play.end_reason == "skipped" and not listen,
+def _play(history: bytes, play: events.Play) -> bytes:
+    """Apply a play: nearly all events are, so its row is replaced without taking the history apart."""
+    encoding, sessions, sources, genres, artists, rows, last_ms, evicted_ms = HEADER.unpack_from(history)
+    now_ms = play.server_time_ms
+    rows_at = len(history) - ROW.size * rows
+    at = _find(history, rows_at, play.track_id, HERE)
+    if at < 0:
+        at, rows = len(history), rows + 1
+        head, counts = play.track_id, 0
+    else:
+        head, _, counts = ROW.unpack_from(history, at)
+    changed = b"".join(
+        (
+            HEADER.pack(encoding, sessions, sources, genres, artists, rows, max(last_ms, now_ms), evicted_ms),
+            history[HEADER.size : at],
+            ROW.pack(head, now_ms // 1000, _counted(counts, play)),
+            history[at + ROW.size :],
+        )
     )
+    return changed if rows <= MAX_INTERACTIONS else _bounded(changed)
 
 
-def _like(history: History, event: events.Like) -> History:
-    return _flag(history, event.track_id, event.server_time_ms, LIKED)
+def _counted(counts: int, play: events.Play) -> int:
+    """Return a row's counts after a play; each stops at its greatest value."""
+    if is_listen(play):
+        if counts & MAX_LISTENS < MAX_LISTENS:
+            counts += 1
+        if is_completion(play) and counts >> 12 & MAX_COMPLETIONS < MAX_COMPLETIONS:
+            counts += 1 << 12
+    elif play.end_reason == "skipped" and counts >> 24 < MAX_SKIPS:
+        counts += 1 << 24
+    return counts
 
 
-def _unlike(history: History, event: events.Unlike) -> History:
-    return _clear(history, event.track_id, LIKED)
+def _find(data: bytes, start: int, track_id: int, source: int) -> int:
+    """Return where the row of (track, source) begins, rows beginning at ``start``, or -1."""
+    key = track_id.to_bytes(_KEY_BYTES, "little")
+    at = data.find(key, start)
+    while at >= 0 and ((at - start) % ROW.size or data[at + _KEY_BYTES] >> 4 != source):
+        at = data.find(key, at + 1)
+    return at
 
 
-def _less(history: History, event: events.Less) -> History:
-    return _flag(history, event.track_id, event.server_time_ms, LESS)
+def _bounded(history: bytes) -> bytes:
+    """Drop the weakest of the older rows while there are more than ``MAX_INTERACTIONS``.
+
+    Hidden and liked tracks count as strongest, so that what the user said outlives what was merely played.
+    Ties go by the row that came first.
+    """
+    parts = Sections.of(history)
+    rows = History(history).interactions
+    excess = len(rows) - MAX_INTERACTIONS
+    older = np.argsort(rows["last_s"], kind="stable")[: len(rows) - MAX_NEWEST]
+    older.sort()
+    said = (rows["flags"][older] & (LIKED | HIDDEN)) != 0
+    weight = rows["imported"][older].astype(np.int64) + rows["listens"][older] - rows["skips"][older]
+    order = np.lexsort((rows["last_s"][older], weight, said))
+    dropped = set(older[order[:excess]].tolist())
+    size = ROW.size
+    parts.rows = b"".join(
+        parts.rows[at * size : (at + 1) * size] for at in range(len(rows)) if at not in dropped
+    )
+    return parts.pack()
 
 
-def _hide(history: History, event: events.Hide) -> History:
+def _set_row(
+    parts: Sections, track_id: int, source: int, flags: int, time_ms: int, counts: int | None
+) -> None:
+    """Give the row of (track, source), made if missing, more flags, a time and, unless None, counts."""
+    at = _find(parts.rows, 0, track_id, source)
+    head, found = track_id | (source << 4) * _KIND, 0
+    if at < 0:
+        at = len(parts.rows)
+    else:
+        head, _, found = ROW.unpack_from(parts.rows, at)
+    row = ROW.pack(head | flags * _KIND, time_ms // 1000, found if counts is None else counts)
+    parts.rows = parts.rows[:at] + row + parts.rows[at + ROW.size :]
+    if len(parts.rows) > MAX_INTERACTIONS * ROW.size:
+        parts.rows = Sections.of(_bounded(parts.pack())).rows
+
+
+def _flag(flag: int) -> Callable[[Sections, events.Like | events.Less], None]:
+    def apply_flag(parts: Sections, event: events.Like | events.Less) -> None:
+        _set_row(parts, event.track_id, HERE, flag, event.server_time_ms, None)
+
+    return apply_flag
+
+
+def _clear(parts: Sections, track_id: int, flag: int) -> None:
+    """Take a flag from a row; nothing to take back where there is none."""
+    at = _find(parts.rows, 0, track_id, HERE)
+    if at >= 0:
+        head, last_s, counts = ROW.unpack_from(parts.rows, at)
+        row = ROW.pack(head & ~(flag * _KIND), last_s, counts)
+        parts.rows = parts.rows[:at] + row + parts.rows[at + ROW.size :]
+
+
+def _unlike(parts: Sections, event: events.Unlike) -> None:
+    _clear(parts, event.track_id, LIKED)
+
+
+def _hide(parts: Sections, event: events.Hide) -> None:
     if event.track_id is not None:
-        return _flag(history, event.track_id, event.server_time_ms, HIDDEN)
-    hidden = np.union1d(history.hidden_artists, np.array([event.artist_id], "<u8"))
-    return replace(history, hidden_artists=hidden[-MAX_HIDDEN_ARTISTS:])
+        _set_row(parts, event.track_id, HERE, HIDDEN, event.server_time_ms, None)
+    else:
+        hidden = np.union1d(np.frombuffer(parts.artists, "<u8"), np.array([event.artist_id], "<u8"))
+        parts.artists = hidden[-MAX_HIDDEN_ARTISTS:].astype("<u8").tobytes()
 
 
-def _unhide(history: History, event: events.Unhide) -> History:
+def _unhide(parts: Sections, event: events.Unhide) -> None:
     if event.track_id is not None:
-        return _clear(history, event.track_id, HIDDEN)
-    hidden = history.hidden_artists
-    return replace(history, hidden_artists=hidden[hidden != event.artist_id])
+        _clear(parts, event.track_id, HIDDEN)
+    else:
+        hidden = np.frombuffer(parts.artists, "<u8")
+        parts.artists = hidden[hidden != event.artist_id].tobytes()
 
 
-def _taste_start(history: History, event: events.TasteStart) -> History:
-    known = [int(key) for key in history.genres]
-    for key in map(genre_key, event.genres):
-        if key not in known:
-            known.append(key)
-    history = replace(history, genres=np.array(known[:MAX_GENRES], "<u4"))
+def _taste_start(parts: Sections, event: events.TasteStart) -> None:
+    known = np.frombuffer(parts.genres, "<u4").tolist()
+    chosen = dict.fromkeys([*known, *map(genre_key, event.genres)])
+    parts.genres = np.array(list(chosen)[:MAX_GENRES], "<u4").tobytes()
     for track_id in event.track_ids:
-        history = _flag(history, track_id, event.server_time_ms, CHOSEN)
-    return history
+        _set_row(parts, track_id, HERE, CHOSEN, event.server_time_ms, None)
 
 
-def _imported_listens(history: History, event: events.ImportedListens) -> History:
-    source = source_key(event.source)
-    rows, at = _row(history.interactions, event.track_id, source)
-    rows["imported"][at] = event.count
-    rows["last_s"][at] = (event.last_time_ms or 0) // 1000
-    return replace(history, interactions=_bounded(rows))
+def _imported_listens(parts: Sections, event: events.ImportedListens) -> None:
+    sources = np.frombuffer(parts.sources, "<u4").tolist()
+    key = source_key(event.source)
+    if key not in sources:
+        if len(sources) == MAX_SOURCES:
+            raise MalformedEvent(
+                f"listens imported from {event.source!r}: a history has room for {MAX_SOURCES} sources"
+            )
+        sources.append(key)
+        parts.sources += key.to_bytes(SOURCE_BYTES, "little")
+    index = sources.index(key) + 1
+    _set_row(parts, event.track_id, index, 0, event.last_time_ms or 0, event.count)
 
 
-def _forget(history: History, event: events.Forget) -> History:
-    return replace(_EMPTY, windows=history.windows)
+def _forget(parts: Sections, event: events.Forget) -> None:
+    parts.sources = parts.artists = parts.genres = parts.rows = b""
+    parts.last_event_ms = event.server_time_ms
 
 
 # each entry takes exactly the event class that it is listed under
-_APPLY: dict[type, Callable[..., History]] = {
-    events.Play: _play,
-    events.Like: _like,
+_APPLY: dict[type, Callable[..., None]] = {
+    events.Like: _flag(LIKED),
     events.Unlike: _unlike,
-    events.Less: _less,
+    events.Less: _flag(LESS),
     events.Hide: _hide,
     events.Unhide: _unhide,
     events.TasteStart: _taste_start,
     events.ImportedListens: _imported_listens,
     events.Forget: _forget,
 }
-
-
-def _count(history: History, track_id: int, time_ms: int, **counts: bool) -> History:
-    rows, at = _row(history.interactions, track_id, HERE)
-    for name, more in counts.items():
-        if more:
-            rows[name][at] = min(int(rows[name][at]) + 1, _SATURATED[name])
-    rows["last_s"][at] = time_ms // 1000
-    return replace(history, interactions=_bounded(rows))
-
-
-def _flag(history: History, track_id: int, time_ms: int, flag: int) -> History:
-    rows, at = _row(history.interactions, track_id, HERE)
-    rows["flags"][at] |= flag
-    rows["last_s"][at] = time_ms // 1000
-    return replace(history, interactions=_bounded(rows))
-
-
-def _clear(history: History, track_id: int, flag: int) -> History:
-    rows, at = _row(history.interactions, track_id, HERE)
-    if len(rows) > len(history.interactions):
-        return history  # nothing to take back
-    rows["flags"][at] &= ~flag & 0xFF
-    return replace(history, interactions=rows)
-
-
-def _row(rows: Interactions, track_id: int, source: int) -> tuple[Interactions, int]:
-    """Return a copy that has a row for (track, source), and where it stands."""
-    at = int(np.searchsorted(rows["track_id"], track_id))
-    while at < len(rows) and rows["track_id"][at] == track_id and rows["source"][at] < source:
-        at += 1
-    if at < len(rows) and rows["track_id"][at] == track_id and rows["source"][at] == source:
-        return rows.copy(), at
-    longer = np.empty(len(rows) + 1, INTERACTION)
-    longer[:at] = rows[:at]
-    longer[at + 1 :] = rows[at:]
-    longer[at] = (track_id, source, 0, 0, 0, 0, 0, 0)
-    return longer, at
-
-
-def _bounded(rows: Interactions) -> Interactions:
-    """Drop the weakest of the older rows while there are more than ``MAX_INTERACTIONS``.
-
-    Hidden and liked tracks count as strongest, so that what the user said outlives what was merely played.
-    """
-    if len(rows) <= MAX_INTERACTIONS:
-        return rows
-    by_age = np.lexsort((rows["track_id"], rows["last_s"]))
-    older = by_age[: len(rows) - MAX_NEWEST]
-    said = (rows["flags"][older] & (LIKED | HIDDEN)) != 0
-    weight = rows["imported"][older].astype(np.int64) + rows["listens"][older] - rows["skips"][older]
-    order = np.lexsort((rows["track_id"][older], rows["last_s"][older], weight, said))
-    kept = np.ones(len(rows), bool)
-    kept[older[order[: len(rows) - MAX_INTERACTIONS]]] = False
-    return rows[kept]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from recommender.history import FOLD_VERSION, History, apply
+from recommender.encoding import EMPTY
+from recommender.history import FOLD_VERSION, apply
 from recommender.windows import Outcome, admit
 from schemas import events
 from schemas.errors import HoleInLog, MalformedEvent
@@ -66,23 +67,18 @@ class PartitionState:
         HoleInLog
             A record is not the one at the position; the records before it are folded.
         """
-        opened: dict[str, History] = {}
         folded: list[Folded] = []
-        try:
-            for offset, key, value in records:
-                if offset != self.position:
-                    raise HoleInLog(
-                        f"partition {self.partition}: offset {offset} was delivered, {self.position} is next"
-                    )
-                result = self._fold_one(offset, key, value, opened)
-                if on_barrier is not None and isinstance(result.event, events.Barrier):
-                    self._seal(opened)
-                    on_barrier(self, result.event)
-                self.counts[result.outcome] += 1
-                self.position = offset + 1
-                folded.append(result)
-        finally:
-            self._seal(opened)
+        for offset, key, value in records:
+            if offset != self.position:
+                raise HoleInLog(
+                    f"partition {self.partition}: offset {offset} was delivered, {self.position} is next"
+                )
+            result = self._fold_one(offset, key, value)
+            if on_barrier is not None and type(result.event) is events.Barrier:
+                on_barrier(self, result.event)
+            self.counts[result.outcome] += 1
+            self.position = offset + 1
+            folded.append(result)
         return folded
 
     def digest(self) -> str:
@@ -102,31 +98,20 @@ class PartitionState:
             digest.update(user_id.encode() + len(data).to_bytes(4, "little") + data)
         return digest.hexdigest()
 
-    def _seal(self, opened: dict[str, History]) -> None:
-        for user_id, history in opened.items():
-            self.histories[user_id] = history.to_bytes()
-        opened.clear()
-
-    def _fold_one(
-        self, offset: int, key: bytes | None, value: bytes | None, opened: dict[str, History]
-    ) -> Folded:
+    def _fold_one(self, offset: int, key: bytes | None, value: bytes | None) -> Folded:
         try:
             event = events.decode(value)
             if isinstance(event, events.ControlRecord):
                 return self._control(offset, key, event)
             user_id = events.decode_user_id(key)
             _check_supported(event)
+            history = self.histories.get(user_id, EMPTY)
+            outcome, history = admit(history, event.session, event.seq, event.client_time_ms)
+            if outcome is Outcome.APPLIED:
+                self.histories[user_id] = apply(history, event)
         except MalformedEvent as error:
             return Folded(offset, Outcome.DEAD, None, None, str(error))
-        history = opened.get(user_id) or self._open(user_id)
-        outcome, windows = admit(history.windows, event.session, event.seq, event.client_time_ms)
-        if outcome is Outcome.APPLIED:
-            opened[user_id] = apply(replace(history, windows=windows), event)
         return Folded(offset, outcome, user_id, event, None)
-
-    def _open(self, user_id: str) -> History:
-        data = self.histories.get(user_id)
-        return History.empty() if data is None else History.from_bytes(data)
 
     def _control(self, offset: int, key: bytes | None, event: events.ControlRecord) -> Folded:
         if key is not None:

@@ -19,8 +19,8 @@ import numpy as np
 from recommender.candidates import RankingSpace, ranking_space, score_all
 from recommender.catalogue import Catalogue, Charts
 from recommender.cold_start import ColdStart
+from recommender.encoding import History
 from recommender.foldin import Solution, solve
-from recommender.history import History
 from recommender.model import Model
 from recommender.personal import personal_list
 from recommender.ranking_config import RankingConfig

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.history import HERE, HIDDEN, LIKED, History
+from recommender.encoding import HERE, HIDDEN, LIKED, History
 
 
 @dataclass(frozen=True, eq=False, slots=True)

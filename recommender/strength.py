@@ -14,7 +14,7 @@ Volinsky 2008, eq. 6).
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.history import CHOSEN, HIDDEN, LESS, LIKED, History
+from recommender.encoding import CHOSEN, HIDDEN, LESS, LIKED, History
 
 HALF_LIFE_S = 180 * 86_400
 _COMPLETION, _LIKED, _CHOSEN, _SKIP, _LESS, _HIDDEN = 0.25, 1.5, 0.5, 0.5, 1.0, 2.0

@@ -6,15 +6,18 @@ is not among them, and that is not newer than what was evicted, is late: nobody 
 it had its effect.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-WINDOW = 64
+from recommender.encoding import HEADER, WINDOW
+
+SEEN = 64
+"""Sequence numbers that a window covers."""
 MAX_SESSIONS = 32
-_MASK = (1 << WINDOW) - 1
+_MASK = (1 << SEEN) - 1
+_SESSIONS_AT, _EVICTED_AT = 1, HEADER.size - 8  # in the header
 
 
 class Outcome(StrEnum):
@@ -35,61 +38,75 @@ class Window(NamedTuple):
     last_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """A user's sessions, the one used last at the end.
-
-    Attributes
-    ----------
-    sessions : window by session key
-    evicted_ms : greatest client time among the evicted sessions' events; 0 while none was evicted
-    """
-
-    sessions: Mapping[int, Window]
-    evicted_ms: int = 0
+@lru_cache(maxsize=65_536)
+def session_key(session: str) -> bytes:
+    """Return 8 bytes that stand for a session name within one user's history."""
+    return blake2b(session.encode(), digest_size=8).digest()
 
 
-NO_WINDOWS = Windows({})
+def windows_of(history: bytes) -> dict[bytes, Window]:
+    """Return the window of each session key, the session used last at the end."""
+    end = HEADER.size + WINDOW.size * history[_SESSIONS_AT]
+    found = WINDOW.iter_unpack(history[HEADER.size : end])
+    return {key: Window(highest, seen, last_ms) for key, highest, seen, last_ms in found}
 
 
-def session_key(session: str) -> int:
-    """Return 64 bits that stand for a session name within one user's history."""
-    return int.from_bytes(blake2b(session.encode(), digest_size=8).digest(), "little")
-
-
-def admit(windows: Windows, session: str, seq: int, client_time_ms: int) -> tuple[Outcome, Windows]:
+def admit(history: bytes, session: str, seq: int, client_time_ms: int) -> tuple[Outcome, bytes]:
     """Say whether an event is new, and note it.
 
     Returns
     -------
-    (APPLIED, windows that know the event), or (DUPLICATE | LATE, the same windows)
+    (APPLIED, history that knows the event), or (DUPLICATE | LATE, the same history)
     """
     key = session_key(session)
-    window = windows.sessions.get(key)
-    if window is None:
-        if windows.evicted_ms and client_time_ms <= windows.evicted_ms:
-            return Outcome.LATE, windows
-        noted = Window(seq, 1, client_time_ms)
-    else:
-        behind = window.highest - seq
-        if behind >= WINDOW:
-            return Outcome.LATE, windows
-        if behind >= 0 and window.seen >> behind & 1:
-            return Outcome.DUPLICATE, windows
-        noted = _note(window, behind, client_time_ms)
-    sessions = dict(windows.sessions)
-    sessions.pop(key, None)
-    sessions[key] = noted
-    evicted_ms = windows.evicted_ms
-    if len(sessions) > MAX_SESSIONS:
-        oldest = sessions.pop(next(iter(sessions)))
-        evicted_ms = max(evicted_ms, oldest.last_ms)
-    return Outcome.APPLIED, Windows(sessions, evicted_ms)
-
-
-def _note(window: Window, behind: int, client_time_ms: int) -> Window:
-    last_ms = max(window.last_ms, client_time_ms)
+    end = HEADER.size + WINDOW.size * history[_SESSIONS_AT]
+    at = _find(history, key, end)
+    if at < 0:
+        evicted_ms = int.from_bytes(history[_EVICTED_AT : HEADER.size], "little")
+        if evicted_ms and client_time_ms <= evicted_ms:
+            return Outcome.LATE, history
+        noted = WINDOW.pack(key, seq, 1, client_time_ms)
+        return Outcome.APPLIED, _with_session(history, end, noted, evicted_ms)
+    _, highest, seen, last_ms = WINDOW.unpack_from(history, at)
+    behind = highest - seq
+    if behind >= SEEN:
+        return Outcome.LATE, history
     if behind >= 0:
-        return Window(window.highest, window.seen | 1 << behind, last_ms)
-    seen = (window.seen << min(-behind, WINDOW) | 1) & _MASK
-    return Window(window.highest - behind, seen, last_ms)
+        if seen >> behind & 1:
+            return Outcome.DUPLICATE, history
+        seen |= 1 << behind
+    else:
+        highest, seen = seq, (seen << min(-behind, SEEN) | 1) & _MASK
+    noted = WINDOW.pack(key, highest, seen, max(last_ms, client_time_ms))
+    return Outcome.APPLIED, b"".join((history[:at], history[at + WINDOW.size : end], noted, history[end:]))
+
+
+def _find(history: bytes, key: bytes, end: int) -> int:
+    """Return where the window of a session begins, or -1."""
+    at = end - WINDOW.size
+    if at >= HEADER.size and history.startswith(key, at):
+        return at  # nearly always the session used last
+    at = history.find(key, HEADER.size, end)
+    while at >= 0 and (at - HEADER.size) % WINDOW.size:
+        at = history.find(key, at + 1, end)  # the bytes stand there by chance
+    return at
+
+
+def _with_session(history: bytes, end: int, noted: bytes, evicted_ms: int) -> bytes:
+    """Return the history with one more session; the one used longest ago goes when there are too many."""
+    count, start = history[_SESSIONS_AT] + 1, HEADER.size
+    if count > MAX_SESSIONS:
+        _, _, _, last_ms = WINDOW.unpack_from(history, start)
+        count, start = count - 1, start + WINDOW.size
+        evicted_ms = max(evicted_ms, last_ms)
+    return b"".join(
+        (
+            history[:_SESSIONS_AT],
+            count.to_bytes(1, "little"),
+            history[_SESSIONS_AT + 1 : _EVICTED_AT],
+            evicted_ms.to_bytes(8, "little"),
+            history[start:end],
+            noted,
+            history[end:],
+        )
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from recommender.history import History, Interactions
+from recommender.encoding import History, Interactions
 from recommender.strength import strengths
 from training.configuration import TrainingConfig
 

@@ -11,7 +11,7 @@ from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
 from etl import hetrec
 from etl.ids import foreign_id, imported_user_id
-from recommender.history import History
+from recommender.encoding import History
 from recommender.partition import PartitionState
 from recommender.windows import Outcome
 from schemas.errors import InvalidInput, LogMismatch, LogUnavailable

@@ -3,38 +3,80 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.history import (
+from recommender.encoding import (
     CHOSEN,
+    EMPTY,
+    HEADER,
+    HERE,
     HIDDEN,
+    LESS,
     LIKED,
+    MAX_LISTENS,
+    MAX_SKIPS,
+    MAX_SOURCES,
+    ROW,
+    History,
+)
+from recommender.history import (
     MAX_INTERACTIONS,
     MAX_NEWEST,
-    History,
     apply,
     genre_key,
     is_completion,
     is_listen,
+    source_key,
 )
+from recommender.windows import admit, windows_of
 from schemas import events
-from schemas.errors import InvalidSnapshot
+from schemas.errors import InvalidSnapshot, MalformedEvent
 from tests.builders import NOW_MS, event, imported, like, play, skip
+from tests.recommender.dictionary_model import DictionaryHistory
 
-_MANY = st.lists(
-    st.one_of(
-        st.builds(play, st.integers(1, 40), listened_ms=st.integers(0, 30_000)),
-        st.builds(skip, st.integers(1, 40)),
-        st.builds(like, st.integers(1, 40)),
-        st.builds(imported, st.integers(1, 40), source=st.sampled_from(["a", "b"])),
+_TRACKS = st.one_of(st.integers(1, 40), st.sampled_from([256, 2**16, 2**32 + 1, 2**53 - 1]))
+_TIMES = st.integers(NOW_MS - 10**9, NOW_MS + 10**9)
+_HEARD = {"listened_ms": st.integers(0, 300_000), "track_ms": st.integers(1, 600_000)}
+_END = st.sampled_from(["finished", "skipped", "stopped"])
+_EVENT = st.one_of(
+    st.builds(play, _TRACKS, **_HEARD, end_reason=_END, server_time_ms=_TIMES),
+    st.builds(play, _TRACKS, **_HEARD, end_reason=_END, server_time_ms=_TIMES),
+    st.builds(like, _TRACKS, server_time_ms=_TIMES),
+    st.builds(
+        imported,
+        _TRACKS,
+        source=st.sampled_from(["a", "b", "c"]),
+        count=st.integers(0, 2**32 - 1),
+        last_time_ms=st.none() | _TIMES,
     ),
-    max_size=60,
+    st.builds(
+        lambda kind, track_id, now: event(kind, track_id=track_id, server_time_ms=now),
+        st.sampled_from([events.Unlike, events.Hide, events.Unhide, events.Less]),
+        _TRACKS,
+        _TIMES,
+    ),
+    st.builds(
+        lambda kind, artist_id: event(kind, artist_id=artist_id),
+        st.sampled_from([events.Hide, events.Unhide]),
+        st.integers(1, 5),
+    ),
+    st.builds(
+        lambda genres, tracks: event(events.TasteStart, genres=genres, track_ids=tracks),
+        st.lists(st.sampled_from(["Rock", "rock", "Jazz", "Folk"]), max_size=4),
+        st.lists(_TRACKS, max_size=3),
+    ),
 )
+_FLAGS = {"liked": LIKED, "hidden": HIDDEN, "less": LESS, "chosen": CHOSEN}
+_MANY = st.lists(st.one_of(_EVENT, _EVENT, _EVENT, st.just(event(events.Forget, scope="all"))), max_size=60)
 
 
-def _fold(*given_events: events.UserEvent) -> History:
-    history = History.empty()
+def _bytes(*given_events: events.UserEvent) -> bytes:
+    history = EMPTY
     for one in given_events:
         history = apply(history, one)
     return history
+
+
+def _fold(*given_events: events.UserEvent) -> History:
+    return History.from_bytes(_bytes(*given_events))
 
 
 def _row(history: History, track_id: int) -> np.void:
@@ -76,15 +118,16 @@ def test_unlike_takes_a_like_back_and_unhide_a_hide() -> None:
     history = _fold(like(7), event(events.Hide, track_id=7), event(events.Unlike, track_id=7))
     assert _row(history, 7)["flags"] == HIDDEN
 
-    history = apply(history, event(events.Unhide, track_id=7))
-    assert _row(history, 7)["flags"] == 0
+    shown = apply(history.data, event(events.Unhide, track_id=7))
+    assert _row(History(shown), 7)["flags"] == 0
 
 
 def test_a_hidden_artist_is_kept_until_it_is_shown_again() -> None:
     history = _fold(event(events.Hide, artist_id=3), event(events.Hide, artist_id=2))
     assert history.hidden_artists.tolist() == [2, 3]
 
-    assert apply(history, event(events.Unhide, artist_id=3)).hidden_artists.tolist() == [2]
+    shown = apply(history.data, event(events.Unhide, artist_id=3))
+    assert History(shown).hidden_artists.tolist() == [2]
 
 
 def test_a_start_of_taste_notes_genres_and_tracks() -> None:
@@ -95,12 +138,49 @@ def test_a_start_of_taste_notes_genres_and_tracks() -> None:
 
 
 def test_forgetting_all_leaves_nothing_but_the_windows() -> None:
-    history = _fold(play(1), like(2), event(events.Hide, artist_id=3))
+    _, known = admit(_bytes(play(1), like(2), event(events.Hide, artist_id=3)), "s", 1, NOW_MS)
 
-    forgotten = apply(history, event(events.Forget, scope="all"))
+    forgotten = apply(known, event(events.Forget, scope="all"))
 
-    assert len(forgotten.interactions) == len(forgotten.hidden_artists) == 0
-    assert forgotten.windows == history.windows
+    left = History(forgotten)
+    assert len(left.interactions) == len(left.hidden_artists) == len(left.genres) == 0
+    assert windows_of(forgotten) == windows_of(known) != {}
+
+
+def test_an_interaction_takes_sixteen_bytes() -> None:
+    plays = [play(track_id, listened_ms=30_000) for track_id in range(1, 51)]
+    imports = [imported(track_id, source="a", count=7) for track_id in range(1, 51)]
+
+    assert len(_bytes(*plays)) == HEADER.size + 50 * 16
+    assert len(_bytes(*plays, *imports)) == HEADER.size + 4 + 100 * 16
+
+
+def test_counts_stop_at_their_greatest_value_and_spoil_no_other() -> None:
+    row = _row(_fold(*[play(7)] * (MAX_LISTENS + 5), *[skip(7)] * (MAX_SKIPS + 5), like(7)), 7)
+
+    assert (row["listens"], row["completions"], row["skips"]) == (MAX_LISTENS, MAX_LISTENS, MAX_SKIPS)
+    assert row["flags"] == LIKED
+
+
+def test_a_track_is_found_though_its_bytes_stand_elsewhere_by_chance() -> None:
+    # the seconds and counts of the first row spell the id of the second track
+    first = imported(1, count=0x01020304, last_time_ms=0x05060708 * 1000)
+    spelled = 0x0102_0304_0506_07
+    history = _fold(first, play(spelled), play(spelled), play(2))
+
+    assert history.interactions["track_id"].tolist() == [1, spelled, 2]
+    assert _row(history, spelled)["listens"] == 2
+
+
+def test_a_sixteenth_source_of_imports_is_refused_and_fifteen_are_kept_apart() -> None:
+    history = _bytes(*(imported(7, source=f"s{n}", count=n) for n in range(MAX_SOURCES)))
+
+    with pytest.raises(MalformedEvent, match=r"'one-more'.*room for 15 sources"):
+        apply(history, imported(7, source="one-more"))
+    rows = History(history).interactions
+    assert dict(zip(rows["source"].tolist(), rows["imported"].tolist(), strict=True)) == {
+        source_key(f"s{n}"): n for n in range(MAX_SOURCES)
+    }
 
 
 def test_a_history_is_bounded_and_keeps_what_is_newest_strongest_or_said() -> None:
@@ -120,33 +200,72 @@ def test_a_history_is_bounded_and_keeps_what_is_newest_strongest_or_said() -> No
     assert len(history.to_bytes()) < 200_000
 
 
-@settings(max_examples=50)
+def test_what_the_user_said_outlives_what_was_merely_played() -> None:
+    said = [like(track_id, server_time_ms=NOW_MS) for track_id in range(1, 201)]
+    heard = [
+        play(1_000 + n % 900, server_time_ms=NOW_MS + n * 1_000, listened_ms=30_000) for n in range(2_000)
+    ]
+
+    kept = set(_fold(*said, *heard).interactions["track_id"].tolist())
+
+    assert set(range(1, 201)) <= kept
+
+
+@settings(max_examples=60)
 @given(_MANY)
-def test_a_history_comes_back_from_its_bytes(many: list[events.UserEvent]) -> None:
-    data = _fold(*many).to_bytes()
+def test_a_history_is_made_anew_from_what_it_holds(many: list[events.UserEvent]) -> None:
+    history = _fold(*many)
 
-    assert History.from_bytes(data).to_bytes() == data
+    again = History.of(
+        history.interactions,
+        hidden_artists=history.hidden_artists.tolist(),
+        genres=history.genres.tolist(),
+        last_event_ms=history.last_event_ms,
+    )
+
+    for name in ("interactions", "hidden_artists", "genres"):
+        assert getattr(again, name).tolist() == getattr(history, name).tolist()
 
 
-@settings(max_examples=50)
+@settings(max_examples=200)
 @given(_MANY)
-def test_a_history_equals_counts_in_a_plain_dictionary(many: list[events.UserEvent]) -> None:
-    listens: dict[int, int] = {}
-    counts: dict[tuple[int, str], int] = {}
-    liked = {one.track_id for one in many if isinstance(one, events.Like)}
+def test_a_history_equals_a_plain_dictionary_model(many: list[events.UserEvent]) -> None:
+    model = DictionaryHistory()
     for one in many:
-        if isinstance(one, events.Play) and one.listened_ms * 2 >= one.track_ms:
-            listens[one.track_id] = listens.get(one.track_id, 0) + 1
-        elif isinstance(one, events.ImportedListens):
-            counts[one.track_id, one.source] = one.count
+        model.apply(one)
 
-    rows = _fold(*many).interactions
+    history = _fold(*many)
 
-    for track_id in range(1, 41):
-        mine = rows[rows["track_id"] == track_id]
-        assert mine["listens"].sum() == listens.get(track_id, 0)
-        assert mine["imported"].sum() == sum(n for (t, _), n in counts.items() if t == track_id)
-        assert bool((mine["flags"] & LIKED).any()) is (track_id in liked)
+    rows = {
+        (int(row["track_id"]), int(row["source"])): (
+            int(row["last_s"]),
+            int(row["imported"]) if row["source"] != HERE else
+            (int(row["listens"]), int(row["completions"]), int(row["skips"])),
+            {name for name, flag in _FLAGS.items() if row["flags"] & flag},
+        )
+        for row in history.interactions
+    }  # fmt: skip
+    assert rows == model.rows()
+    assert list(rows) == list(model.rows()), "rows stand in the order of first occurrence"
+    assert history.hidden_artists.tolist() == sorted(model.hidden_artists)
+    assert history.genres.tolist() == [genre_key(genre) for genre in model.genres]
+    assert history.last_event_ms == model.last_event_ms
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(1, 700), min_size=520, max_size=900), st.integers(0, 2**32))
+def test_a_history_never_exceeds_its_bounds(tracks: list[int], seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    history = EMPTY
+    for track_id in tracks:
+        one = draw.choice([play, skip, like])(track_id, server_time_ms=NOW_MS + int(draw.integers(10**9)))
+        history = apply(history, one)
+
+    found = History.from_bytes(history)
+    newest = sorted(found.interactions["last_s"].tolist())[-MAX_NEWEST:]
+    assert len(found.interactions) == min(MAX_INTERACTIONS, len(set(tracks)))
+    assert len(history) <= HEADER.size + MAX_INTERACTIONS * ROW.size
+    assert len(newest) == min(MAX_NEWEST, len(found.interactions))
 
 
 def test_cut_bytes_are_refused() -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recommender.encoding import CHOSEN, HIDDEN, INTERACTION, LIKED, History
 from recommender.foldin import fold_in
-from recommender.history import CHOSEN, HIDDEN, INTERACTION, LIKED, History, genre_key
+from recommender.history import genre_key
 from recommender.model import Model
 from recommender.ranking import Catalogue, Charts, RankingConfig, Request, recommend
 from recommender.strength import strengths
@@ -30,11 +31,10 @@ def history(
     for at, row in enumerate(sorted(rows, key=lambda row: row["track_id"])):
         for name, value in ({"listens": 1, "last_s": NOW_S - 1000 - row["track_id"]} | row).items():
             interactions[name][at] = value
-    return replace(
-        History.empty(),
-        interactions=interactions,
-        hidden_artists=np.array(sorted(hidden_artists), np.uint64),
-        genres=np.array([genre_key(genre) for genre in genres], np.uint32),
+    return History.of(
+        interactions,
+        hidden_artists=hidden_artists,
+        genres=[genre_key(genre) for genre in genres],
         last_event_ms=NOW_S * 1000,
     )
 

@@ -3,17 +3,18 @@ import math
 import numpy as np
 import pytest
 
-from recommender.history import History, apply
+from recommender.encoding import EMPTY, History
+from recommender.history import apply
 from recommender.strength import HALF_LIFE_S, strengths
 from schemas import events
 from tests.builders import NOW_MS, event, imported, like, play, skip
 
 
 def _strengths(*given: events.UserEvent) -> dict[int, float]:
-    history = History.empty()
+    history = EMPTY
     for one in given:
         history = apply(history, one)
-    track_ids, values = strengths(history)
+    track_ids, values = strengths(History(history))
     return dict(zip(track_ids.tolist(), values.tolist(), strict=True))
 
 

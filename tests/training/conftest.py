@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from connections.snapshot_store import SnapshotStore
-from recommender.history import FOLD_VERSION, History
+from recommender.history import FOLD_VERSION
 from schemas.settings import Settings
 from schemas.snapshots import Manifest, PartHeader
 from training.session import spark_session
@@ -23,14 +23,14 @@ def write_snapshot() -> WriteSnapshot:
     """Return a function that writes a complete snapshot of given histories."""
 
     def write(
-        settings: Settings, generation: str, histories: Mapping[str, History], snapshot_id: str = "s-0001",
+        settings: Settings, generation: str, histories: Mapping[str, bytes], snapshot_id: str = "s-0001",
         *, applied: int = 1_000, fold_version: str = FOLD_VERSION,
     ) -> Manifest:  # fmt: skip
         store = SnapshotStore(settings.snapshot_location)
         headers = []
         for partition in range(PARTITIONS):
             here = [user for user in sorted(histories) if int(user, 16) % PARTITIONS == partition]
-            rows = [(user, histories[user].to_bytes()) for user in here]
+            rows = [(user, histories[user]) for user in here]
             header = PartHeader(
                 generation=generation,
                 snapshot_id=snapshot_id,

@@ -4,11 +4,12 @@ import hashlib
 
 import numpy as np
 
-from recommender.history import History, apply
+from recommender.encoding import EMPTY
+from recommender.history import apply
 from schemas import events
 
 STYLES, TRACKS, LISTENERS = 6, 48, 40
-Histories = dict[str, History]
+Histories = dict[str, bytes]
 
 
 def user(number: int) -> str:
@@ -46,7 +47,7 @@ def tasteful(listeners: int = LISTENERS, seed: int = 3, *, timed: bool = True) -
     found = {}
     for number in range(listeners):
         liked = random.choice(STYLES, 2, replace=False)
-        history = History.empty()
+        history = EMPTY
         for turn in range(60):
             style = random.choice(liked) if random.random() < 0.9 else random.integers(STYLES)
             track_id = int(1 + style + STYLES * random.integers(TRACKS // STYLES))

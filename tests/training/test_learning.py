@@ -5,7 +5,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from connections.snapshot_store import SnapshotStore
-from recommender.history import History, apply
+from recommender.encoding import EMPTY
+from recommender.history import apply
 from recommender.model import model_digest
 from schemas.errors import InvalidModel, InvalidSnapshot
 from schemas.settings import Settings
@@ -72,7 +73,7 @@ def test_listens_without_taste_do_not_beat_popularity(learner: Learner) -> None:
     share = 1.0 / np.arange(1, 61) ** 1.2
     histories = {}
     for number in range(220):
-        history = History.empty()
+        history = EMPTY
         for track in random.choice(60, 8, replace=False, p=share / share.sum()):
             history = apply(history, imported(int(track) + 1, 5))
         histories[user(number)] = history
@@ -83,11 +84,11 @@ def test_listens_without_taste_do_not_beat_popularity(learner: Learner) -> None:
 
 def test_users_left_out_are_counted(learner: Learner) -> None:
     histories = tasteful()
-    history = History.empty()
+    history = EMPTY
     for n in range(2_900):
         history = apply(history, play(1 + n % 20, 1_700_000_000_000 + n))
     histories[user(900)] = history
-    histories[user(901)] = apply(History.empty(), play(1, 1_700_000_000_000, heard=0.1))
+    histories[user(901)] = apply(EMPTY, play(1, 1_700_000_000_000, heard=0.1))
     config = TrainingConfig(rank=4, reg_param=0.3, alpha=1.0, max_iter=2, seed=7, blocks=1)
     learned = learner(histories, config)
     outliers = learned.evaluation["outliers"]

@@ -5,7 +5,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.history import History, apply
+from recommender.encoding import EMPTY, History
+from recommender.history import apply
 from tests.training.listeners import imported, play, user
 from training.configuration import TrainingConfig
 from training.preparation import (
@@ -25,10 +26,10 @@ START_MS = 1_700_000_000_000
 
 
 def history(*given_events: object) -> History:
-    folded = History.empty()
+    folded = EMPTY
     for event in given_events:
         folded = apply(folded, event)  # type: ignore[arg-type]
-    return folded
+    return History(folded)
 
 
 @given(
