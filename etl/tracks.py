@@ -10,7 +10,8 @@ from pathlib import Path
 
 from etl.genres import genre_names
 from etl.ids import foreign_id
-from etl.text import licence_url, plain_text
+from etl.licences import licence_url
+from etl.text import plain_text
 from schemas.documents import Track
 from schemas.errors import InvalidInput
 
