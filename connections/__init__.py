@@ -6,6 +6,8 @@
 ``feed_reader``     a topic followed from its beginning
 ``intake``          the one way of events into the log
 ``documents``       MongoDB through Motor: the database with its indexes and write concern
+``feature_store``   audio features, of one definition and scaled by one standardisation
 ``model_store``     models and the pointer to the served one; ``model_chunks`` their arrays in pieces
 ``snapshot_store``  snapshot parts and manifests in any file system of pyarrow
+``spark``           a Spark session and its Java virtual machine; ``python_path`` is how its workers find us
 """

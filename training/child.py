@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
+
+from connections.python_path import python_path
 
 NICE = 10
 REFUSED_EXIT = 1
 FAILED_EXIT = 3
 """A child's exit code when it may be tried again: an outage, or a virtual machine that died."""
 _GRACE_S = 5.0
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 class DeadlineExceeded(Exception):
@@ -51,12 +51,6 @@ async def run_child(arguments: Sequence[str], deadline_s: float) -> int:
         raise DeadlineExceeded(f"the training was ended after {deadline_s:g} s") from None
     finally:
         await _end(child)
-
-
-def python_path() -> str:
-    """Return a PYTHONPATH by which child processes find Segue's packages, wherever they start."""
-    given = os.environ.get("PYTHONPATH")
-    return os.pathsep.join([str(_ROOT), *([given] if given else [])])
 
 
 def become_child() -> None:

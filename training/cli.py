@@ -153,7 +153,8 @@ def _in_child(settings: Settings) -> int:
 
 
 def _become_child(settings: Settings) -> Console:
-    from training.session import set_standard_error_aside, spark_log
+    from connections.spark import spark_log
+    from training.session import set_standard_error_aside
 
     become_child()
     return Console(file=set_standard_error_aside(spark_log(settings)))

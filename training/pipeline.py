@@ -13,6 +13,7 @@ from rich.console import Console
 from connections.documents import Database, open_documents
 from connections.model_store import model_document, next_seq, prune_models, refuse_model, served
 from connections.snapshot_store import SnapshotStore
+from connections.spark import spark_log
 from recommender.model import model_digest
 from schemas.errors import InvalidInput, InvalidModel, SegueError, Unavailable
 from schemas.settings import Settings
@@ -30,7 +31,7 @@ from training.learning import STEPS, Learned, Report, judge_served, learn
 from training.lease import training_lease
 from training.progress import Progress
 from training.publication import finish_activation, publish
-from training.session import spark_log, spark_session
+from training.session import spark_session
 
 T = TypeVar("T")
 PUBLISHED, REFUSED = "published", "refused"
