@@ -3,19 +3,32 @@
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from pymongo import UpdateOne
+from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from connections.documents import Database, answered
-from schemas.documents import CATALOGUE, FEATURES, REJECTED_TRACKS, TRACKS, CatalogueState, Features, Track
+from schemas.documents import (
+    CATALOGUE,
+    FEATURES,
+    PRECOMPUTED,
+    REJECTED_TRACKS,
+    TRACKS,
+    CatalogueState,
+    Features,
+    RefusedFile,
+    Track,
+)
 from schemas.errors import InvalidInput
 
+_Operation = UpdateOne | ReplaceOne[dict[str, Any]]
 BATCH = 1_000
 CATALOGUE_ID = "catalogue"
-_HASHED = ("title", "artist", "artist_id", "album", "genres", "track_ms", "licence", "audio")
+_HASHED = (
+    "title", "artist", "artist_id", "album", "genres", "track_ms", "licence", "audio", "removed_ms",
+)  # fmt: skip
 
 
 def now_ms() -> int:
@@ -73,33 +86,64 @@ async def write_tracks(database: Database, tracks: Sequence[Track], heard: Mappi
 
 
 async def write_sound(
-    database: Database, sounds: Iterable[tuple[int, dict[str, Any], Features]]
-) -> tuple[int, int]:
-    """Upsert features and give tracks their sound; return changed (tracks, features).
+    database: Database, sounds: Mapping[int, Mapping[str, Any]], features: Sequence[Features]
+) -> int:
+    """Write features, then give tracks their sound; return how many tracks changed.
+
+    In this order, because a track that has its sound is not read again.
 
     Parameters
     ----------
-    sounds : (track id, fields of the track [audio, peaks, track_ms], features)
+    sounds : for each track id the fields of the track: audio, peaks, track_ms
     """
-    sounds = list(sounds)
-    # features first: a track that has its sound is never read again
-    features = [
-        UpdateOne(
-            {"_id": found["_id"]}, {"$set": {k: v for k, v in found.items() if k != "_id"}}, upsert=True
-        )
-        for _, _, found in sounds
-    ]
-    tracks = [UpdateOne({"_id": track_id}, {"$set": fields}) for track_id, fields, _ in sounds]
-    written = await _write(database, FEATURES.name, features)
-    return await _write(database, TRACKS.name, tracks), written
+    await write_features(database, features)
+    tracks = [UpdateOne({"_id": track_id}, {"$set": fields}) for track_id, fields in sounds.items()]
+    return await _write(database, TRACKS.name, tracks)
+
+
+async def write_features(database: Database, features: Sequence[Features]) -> int:
+    """Write vectors in the place of what their tracks had; return how many documents changed or are new."""
+    operations = [ReplaceOne({"_id": found["_id"]}, dict(found), upsert=True) for found in features]
+    return await _write(database, FEATURES.name, operations)
+
+
+async def silence(database: Database, track_ids: Sequence[int]) -> None:
+    """Take the sound from tracks whose file is unreadable: no play button that cannot play.
+
+    Vectors that came as a table stay: they were not made from this file.
+    """
+    if not track_ids:
+        return
+    ids = {"$in": list(track_ids)}
+    tracks = database[TRACKS.name].update_many(
+        {"_id": ids, "audio": {"$ne": None}}, {"$set": {"audio": None}}
+    )
+    await answered(tracks, "writing tracks")
+    made_here = {"$not": {"$regex": f"^{re.escape(PRECOMPUTED)}"}}
+    features = database[FEATURES.name].delete_many({"_id": ids, "version": made_here})
+    await answered(features, "writing features")
+
+
+async def refused_files(database: Database, source: str) -> dict[str, RefusedFile]:
+    """Return the files of a source that were read and refused, by key."""
+    mine = {"_id": {"$regex": f"^{re.escape(source)}:"}, "file": {"$exists": True}}
+    cursor = database[REJECTED_TRACKS.name].find(mine, {"file": 1})
+    found = await answered(cursor.to_list(None), "reading rejections")
+    return {each["_id"].removeprefix(f"{source}:"): each["file"] for each in found}
 
 
 async def write_rejected(
-    database: Database, source: str, reasons: Mapping[str, str], *, complete: bool
+    database: Database,
+    source: str,
+    reasons: Mapping[str, str],
+    *,
+    complete: bool,
+    files: Mapping[str, RefusedFile] | None = None,
 ) -> int:
     """Record why tracks were refused; a reason that has not changed keeps its time.
 
-    ``complete``: nothing else of this source is refused, so older rejections go.
+    ``complete``: nothing else of this source is refused, so older rejections go. ``files``: what was read
+    in vain, by key.
     """
     if complete:
         kept_ids = [f"{source}:{key}" for key in reasons]
@@ -115,6 +159,7 @@ async def write_rejected(
                     "$set": {
                         "updated_ms": {"$let": {"vars": {"reason": {"$literal": reason}}, "in": kept}},
                         "reason": {"$literal": reason},
+                        **({"file": {"$literal": dict(files[key])}} if files and key in files else {}),
                     }
                 }
             ],
@@ -130,14 +175,15 @@ async def publish_catalogue(database: Database, source: str) -> CatalogueState:
 
     ``version`` is a hash of the count and of each track's id and description.
     """
-    digest = hashlib.sha256()
+    digest, count = hashlib.sha256(), 0
     cursor = database[TRACKS.name].find({}, dict.fromkeys(_HASHED, 1)).sort("_id", 1)
-    tracks = await answered(cursor.to_list(None), "reading the catalogue")
-    for track in tracks:
-        digest.update(repr([track["_id"], *(track.get(name) for name in _HASHED)]).encode())
-    digest.update(str(len(tracks)).encode())
+    while batch := await answered(cursor.to_list(BATCH), "reading the catalogue"):
+        count += len(batch)
+        for track in batch:
+            digest.update(repr([track["_id"], *(_described(track, name) for name in _HASHED)]).encode())
+    digest.update(str(count).encode())
     state = CatalogueState(
-        _id=CATALOGUE_ID, version=digest.hexdigest(), tracks=len(tracks), source=source, updated_ms=now_ms()
+        _id=CATALOGUE_ID, version=digest.hexdigest(), tracks=count, source=source, updated_ms=now_ms()
     )
     catalogue = database[CATALOGUE.name]
     found = await answered(catalogue.find_one({"_id": CATALOGUE_ID}), "reading the catalogue")
@@ -149,7 +195,16 @@ async def publish_catalogue(database: Database, source: str) -> CatalogueState:
     return state
 
 
-async def _write(database: Database, name: str, operations: Sequence[UpdateOne]) -> int:
+def _described(track: Mapping[str, Any], name: str) -> object:
+    value = track.get(name)
+    if name == "audio" and value is not None:
+        return {
+            key: part for key, part in value.items() if key != "modified_ns"
+        }  # says nothing about a track
+    return value
+
+
+async def _write(database: Database, name: str, operations: Sequence[_Operation]) -> int:
     changed = 0
     for start in range(0, len(operations), BATCH):
         batch = operations[start : start + BATCH]

@@ -104,6 +104,10 @@ class Genre(TypedDict):
     tracks: int  # as the source counts
 
 
+PRECOMPUTED = "precomputed-"
+"""Definitions of vectors that came as a table, and were not made from files here, begin so."""
+
+
 class Features(TypedDict):
     """``features``: audio features. ``_id`` is the track id."""
 
@@ -121,7 +125,7 @@ class Scaler(TypedDict):
     _id: str
     version: str  # definition of the vector
     revision: int  # 1, 2, ... within a definition: each refit is the next
-    count: int
+    count: int  # vectors that it was fitted on
     mean: list[float]
     scale: list[float]
     created_ms: int
@@ -137,12 +141,44 @@ class CatalogueState(TypedDict):
     updated_ms: int
 
 
+class RefusedFile(TypedDict):
+    """A file that was read and refused: as long as nothing of it changes, it is not read again."""
+
+    reason: str
+    bytes: int
+    modified_ns: int
+    expected_s: list[float]  # lengths that the file might have had
+    checks: str  # definition of the vector, or what else the file was read for
+
+
 class RejectedTrack(TypedDict):
     """``rejected_tracks``: ``_id`` = source:key, with the reason."""
 
     _id: str
     reason: str
     updated_ms: int
+    file: NotRequired[RefusedFile]
+
+
+class OwnFile(TypedDict):
+    """``own_files``: the files of own music as they were last seen.
+
+    ``_id`` is the track id in decimal, or the path of a file that is no track: refused, or a copy.
+    """
+
+    _id: str
+    path: str  # absolute
+    bytes: int
+    modified_ns: int
+    sha256: str
+    track_id: int | None
+    key: str | None  # SHA-256 of the file when the track was first added
+    title: str
+    artist: str | None  # None: neither tags nor folders name one
+    album: str | None
+    tagged: bool  # the title stands in the file, not only in its name
+    gone: bool  # the file is gone; the track waits for it
+    heard_sha256: str | None  # while the track has no sound: of the bytes that its features are of
 
 
 class EtlReport(TypedDict):
@@ -265,12 +301,13 @@ TRACKS = Collection(
         ((("artist_id", 1),), {}),
     ),
 )
-FEATURES = Collection("features")
-SCALERS = Collection("scalers")
+FEATURES = Collection("features", (((("version", 1), ("scaler_id", 1)), {}),))
+SCALERS = Collection("scalers", (((("version", 1), ("revision", 1)), _UNIQUE),))
 CATALOGUE = Collection("catalogue")
 REJECTED_TRACKS = Collection("rejected_tracks")
 TRACK_DETAILS = Collection("track_details")
 GENRES = Collection("genres")
+OWN_FILES = Collection("own_files")
 ETL_REPORTS = Collection("etl_reports", (((("created_ms", -1),), {}),))
 MODELS = Collection("models", (((("seq", -1),), {}),))
 MODEL_CHUNKS = Collection("model_chunks", (((("model_id", 1),), {}),))
@@ -289,5 +326,6 @@ LISTS = Collection("lists")
 JOBS = Collection("jobs", (((("updated_ms", -1),), {}),))
 COLLECTIONS = (
     ACCOUNTS, TOKENS, TRACKS, TRACK_DETAILS, GENRES, FEATURES, SCALERS, CATALOGUE, REJECTED_TRACKS,
-    ETL_REPORTS, MODELS, MODEL_CHUNKS, POINTERS, ARCHIVE, ARCHIVE_POSITIONS, CHARTS, LEASES, LISTS, JOBS,
+    OWN_FILES, ETL_REPORTS, MODELS, MODEL_CHUNKS, POINTERS, ARCHIVE, ARCHIVE_POSITIONS, CHARTS, LEASES,
+    LISTS, JOBS,
 )  # fmt: skip

@@ -1,17 +1,14 @@
 """What a training reads beside the parts: the snapshot's manifest, audio features, the served model."""
 
 import hashlib
-from collections import Counter
 from typing import Any
 
-import numpy as np
-
-from connections.documents import Database, answered
+from connections.documents import Database
 from connections.event_log import LogReader
+from connections.feature_store import scaled_features
 from connections.model_store import load_model, model_document, served
 from connections.snapshot_store import SnapshotStore
 from recommender.history import FOLD_VERSION
-from schemas.documents import FEATURES
 from schemas.errors import InvalidModel, InvalidSnapshot
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
@@ -59,16 +56,17 @@ def part_uris(store: SnapshotStore, manifest: Manifest) -> list[str]:
 
 
 async def read_features(database: Database) -> Features:
-    """Return the audio features of the catalogue; of several scalers, those of the one used most."""
-    cursor = database[FEATURES.name].find({}, {"scaled": 1, "scaler_id": 1}).sort("_id", 1)
-    found: list[dict[str, Any]] = await answered(cursor.to_list(None), "reading audio features")
-    if not found:
-        return Features(np.empty(0, np.int64), np.empty((0, 0)))
-    kind = Counter((doc["scaler_id"], len(doc["scaled"])) for doc in found).most_common(1)[0][0]
-    same = [doc for doc in found if (doc["scaler_id"], len(doc["scaled"])) == kind]
-    scaled = np.array([doc["scaled"] for doc in same], np.float64)
-    finite = np.isfinite(scaled).all(axis=1)
-    return Features(np.array([doc["_id"] for doc in same], np.int64)[finite], scaled[finite])
+    """Return the audio features of the catalogue: one definition, scaled by its newest standardisation.
+
+    In use is the definition that most tracks have; of equally many, one extracted from audio comes before
+    one that came as a table. See ``connections.feature_store``.
+
+    Raises
+    ------
+    InvalidInput
+        The stored standardisation does not match its hash.
+    """
+    return Features(*await scaled_features(database))
 
 
 async def read_served(database: Database) -> Served | None:

@@ -1,0 +1,59 @@
+"""Outcomes in batches: what is finished is written soon, whatever is still being worked on."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+
+from etl.pool import Outcome
+
+LARGEST = 200
+LONGEST_S = 2.0
+
+
+async def in_batches(
+    outcomes: Generator[Outcome, None, None], seen: Callable[[int], None]
+) -> AsyncGenerator[list[Outcome], None]:
+    """Yield outcomes as lists of at most ``LARGEST``, none held back for longer than ``LONGEST_S``.
+
+    The generator runs in a thread, and is closed at the end; when the caller is cancelled, after the
+    outcome that it is waiting for.
+
+    Parameters
+    ----------
+    seen : called with the number of outcomes that have come in
+    """
+    loop = asyncio.get_running_loop()
+    waiting: list[Outcome] = []
+    until = 0.0
+    step: asyncio.Future[Outcome | None] = loop.run_in_executor(None, next, outcomes, None)
+    try:
+        while True:
+            await asyncio.wait({step}, timeout=max(0.0, until - loop.time()) if waiting else None)
+            ended = False
+            if step.done():
+                outcome = step.result()
+                ended = outcome is None
+                if outcome is not None:
+                    seen(1)
+                    until = until if waiting else loop.time() + LONGEST_S
+                    waiting.append(outcome)
+                    # goes on while the caller writes
+                    step = loop.run_in_executor(None, next, outcomes, None)
+            if waiting and (ended or len(waiting) >= LARGEST or loop.time() >= until):
+                yield waiting
+                waiting = []
+            if ended:
+                return
+    finally:
+        await _end(step)
+        outcomes.close()
+
+
+async def _end(step: "asyncio.Future[Outcome | None]") -> None:
+    """Wait until the generator rests: one that runs cannot be closed."""
+    while not step.done():
+        try:
+            await asyncio.wait({step})
+        except asyncio.CancelledError:
+            pass  # asked again: it still cannot be closed
+    if not step.cancelled():
+        step.exception()  # it says nothing that the caller could use any more
