@@ -130,6 +130,8 @@ class Worker:
         next_offset = records[-1][0] + 1
         await self.delivery.begin()
         await self._fold(message, records)
+        # the stream hands on what it holds without giving way: a queue of chunks would be one long stop
+        await asyncio.sleep(0)
         self.delivery.end(message.partition, lambda: self.consumer.mark_done(message, next_offset))
 
     async def _fold(self, message: Any, records: Sequence[Record]) -> None:

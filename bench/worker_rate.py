@@ -10,13 +10,10 @@ independent fold.
 import argparse
 import asyncio
 import json
-import random
 import statistics
 import tempfile
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,24 +21,13 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.app import Worker, open_worker
-from agents.parts import write_part
-from connections.event_log import LogReader, LogWriter, topic_name
+from bench._played_log import append_plays, commit_start, write_start
+from connections.event_log import LogReader, topic_name
 from connections.log_topics import ensure_topics
-from connections.snapshot_store import SnapshotStore
-from recommender.encoding import EMPTY
-from recommender.history import apply
-from recommender.partition import PartitionState
-from recommender.windows import Outcome
-from schemas import events
 from schemas.settings import Settings
 from schemas.topics import PLAYS
 from stack.parts import running_parts
 from stack.ports import free_ports
-
-_BATCH = 2_000
-_TRACKS = 5_000
-_INTERACTIONS = range(20, 81)
-"""Interactions of a user before the measurement: 50 on average."""
 
 
 def run(arguments: list[str]) -> dict[str, Any]:
@@ -67,8 +53,8 @@ def run(arguments: list[str]) -> dict[str, Any]:
 
 async def _measured(settings: Settings, count: int, users: int, repeats: int) -> dict[str, Any]:
     await ensure_topics(settings)
-    await _fill(settings, count, users)
-    expected, ends = await _expected(settings)
+    await append_plays(settings, count, users)
+    expected, ends = await _expected(settings, users)
     bare: list[float] = []
     ours: list[float] = []
     equal = True
@@ -91,61 +77,14 @@ async def _measured(settings: Settings, count: int, users: int, repeats: int) ->
     }
 
 
-async def _fill(settings: Settings, count: int, users: int) -> None:
-    draw = random.Random(1)
-    made = [
-        (
-            f"{draw.randrange(users):032x}".encode(),
-            events.encode(_play(draw.randint(1, _TRACKS), "bench", seq)),
-        )
-        for seq in range(count)
-    ]
-    async with LogWriter(settings) as writer:
-        for start in range(0, count, _BATCH):
-            await writer.append(PLAYS, made[start : start + _BATCH])
-
-
-def _play(track_id: int, session: str, seq: int) -> events.Play:
-    return events.Play(
-        session=session,
-        seq=seq,
-        client_time_ms=seq,
-        server_time_ms=seq,
-        track_id=track_id,
-        listened_ms=30_000,
-        track_ms=30_000,
-        end_reason="finished",
-    )
-
-
-async def _expected(settings: Settings) -> tuple[dict[int, str], dict[int, int]]:
-    """Write the parts from which every run starts; return digests of an independent fold, and positions."""
-    store, draw = SnapshotStore(settings.snapshot_location), random.Random(2)
-    digests = {}
+async def _expected(settings: Settings, users: int) -> tuple[dict[int, str], dict[int, int]]:
+    """Return the digests of an independent fold, and the ends of the log."""
+    states, ends = await write_start(settings, users)
     async with LogReader(settings) as reader:
-        ends, generation = await reader.end_offsets(), await reader.generation()
         for partition, end in ends.items():
-            records = [record async for some in reader.read(partition, 0, end) for record in some]
-            users = {record[1].decode() for record in records if record[1] is not None}
-            state = PartitionState(
-                partition,
-                position=1,
-                generation=generation,
-                histories={user: _past(draw) for user in sorted(users)},
-                counts=Counter({Outcome.CONTROL: 1}),
-            )
-            write_part(store, "before", state)
-            state.fold(records[1:])
-            digests[partition] = state.digest()
-    return digests, ends
-
-
-def _past(draw: random.Random) -> bytes:
-    """Return the history of a user who has played some of 5,000 tracks."""
-    history = EMPTY
-    for number, track_id in enumerate(draw.sample(range(1, _TRACKS + 1), draw.choice(_INTERACTIONS))):
-        history = apply(history, _play(track_id, "past", number))
-    return history
+            async for records in reader.read(partition, 1, end):
+                states[partition].fold(records)
+    return {partition: state.digest() for partition, state in states.items()}, ends
 
 
 async def _bare(settings: Settings, ends: dict[int, int]) -> float:
@@ -168,24 +107,9 @@ async def _bare(settings: Settings, ends: dict[int, int]) -> float:
         await consumer.stop()
 
 
-async def _commit_start(settings: Settings, group: str, partitions: Iterable[int]) -> None:
-    """Commit offset 1 in a group of its own for each run: the parts are cut there."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_address, group_id=group, enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        name = topic_name(settings, PLAYS)
-        where = [TopicPartition(name, partition) for partition in partitions]
-        consumer.assign(where)
-        await consumer.commit(dict.fromkeys(where, 1))
-    finally:
-        await consumer.stop()
-
-
 async def _ours(settings: Settings, ends: dict[int, int]) -> tuple[float, dict[int, str]]:
     group = uuid.uuid4().hex
-    await _commit_start(settings, group, ends)
+    await commit_start(settings, group, ends)
     async with open_worker(settings, ranked=False, archived=False, group=group) as worker:
         work = asyncio.create_task(worker.run())
         began, first = 0.0, 0

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     session_timeout_s: Seconds = Field(
         10.0, description="seconds until Kafka gives a silent worker's partitions to another"
     )
-    chunk_records: int = Field(2000, ge=1, description="most records in one chunk")
+    chunk_records: int = Field(1000, ge=1, description="most records in one chunk")
     list_length: int = Field(20, ge=1, le=100, description="tracks in a list")
     charts_interval_s: Seconds = Field(10.0, description="seconds between two charts")
     # snapshots
