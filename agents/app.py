@@ -1,9 +1,12 @@
 """The worker: the Faust app, its agent, and everything that runs beside it."""
 
 import asyncio
+import gc
 import os
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -73,6 +76,8 @@ class Worker:
         self._ranked = ranked
         self._archived = archived
         self._beside: set[asyncio.Task[None]] = set()
+        # one part at a time: each further thread that computes makes the event loop wait longer for its turn
+        self._parts_thread = ThreadPoolExecutor(1, "parts")
         self.app = create_faust_app(settings, group)
         self._register()
 
@@ -86,6 +91,10 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled or crashed; raise what crashed it."""
         ChunkConsumer.chunk_records = self.settings.chunk_records
+        # what is loaded by now lives as long as the worker: without this each full collection would
+        # look at all of it and stop the event loop for a tenth of a second
+        gc.collect()
+        gc.freeze()
         try:
             await self.serving.refresh()
         except DocumentsUnavailable as error:
@@ -181,7 +190,11 @@ class Worker:
 
     def _on_barrier(self, state: PartitionState, barrier: events.Barrier) -> None:
         self.coordinator.begun(barrier.snapshot_id)
-        self._run_beside(asyncio.to_thread(self._write_part, barrier.snapshot_id, state.copy()))
+        write = partial(self._write_part, barrier.snapshot_id, state.copy())
+        self._run_beside(self._in_parts_thread(write))
+
+    async def _in_parts_thread(self, write: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._parts_thread, write)
 
     def _run_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
