@@ -1,10 +1,12 @@
-"""Outcomes in batches: what is finished is written soon, whatever is still being worked on."""
+"""Blocking generators in a thread: the loop writes what is finished while they work on."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, TypeVar
 
 from etl.pool import Outcome
 
+T = TypeVar("T")
 LARGEST = 200
 LONGEST_S = 2.0
 
@@ -48,7 +50,20 @@ async def in_batches(
         outcomes.close()
 
 
-async def _end(step: "asyncio.Future[Outcome | None]") -> None:
+async def ahead(values: Generator[T, None, None]) -> AsyncGenerator[T, None]:
+    """Yield what a generator yields; it works on the next value while the caller has this one."""
+    loop = asyncio.get_running_loop()
+    step: asyncio.Future[T | None] = loop.run_in_executor(None, next, values, None)
+    try:
+        while (value := await asyncio.shield(step)) is not None:
+            step = loop.run_in_executor(None, next, values, None)
+            yield value
+    finally:
+        await _end(step)
+        values.close()
+
+
+async def _end(step: "asyncio.Future[Any]") -> None:
     """Wait until the generator rests: one that runs cannot be closed."""
     while not step.done():
         try:
