@@ -1,5 +1,6 @@
 """The commands `segue data ...`: get archives, add own music, verify what is loaded."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -38,9 +39,12 @@ def get(
 
     settings = program_settings()
     folder = settings.data_dir / "fma"
-    report, refusals = program.run(
-        program.Request(ARCHIVES[archive], settings.fma_url, folder, source=source, keep=keep)
-    )
+    request = program.Request(ARCHIVES[archive], settings.fma_url, folder, source=source, keep=keep)
+    try:
+        report, refusals = program.run(request)
+    except KeyboardInterrupt:
+        print("stopped: what came is kept, and the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
     show(asdict(report), f"FMA {archive}", as_json)
     if refusals is not None:
         raise InvalidInput(refusals)

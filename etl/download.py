@@ -119,7 +119,8 @@ class _Transfer:
         except aiohttp.InvalidURL as error:
             raise InvalidInput(f"{self.url} is no address: set SEGUE_FMA_URL to one.") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            what = str(error) or type(error).__name__
+            cut = isinstance(error, aiohttp.ClientPayloadError)
+            what = "the connection was cut" if cut else str(error) or type(error).__name__
             raise NotNow(f"{self.url} broke off at byte {self.part.length:,} ({what})") from error
         self._check_length()
 
