@@ -52,6 +52,10 @@ class WorkerProcess:
                 start_new_session=True,
             )
 
+    def runs(self) -> bool:
+        """Return whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
     def kill(self) -> None:
         """SIGKILL it and wait for its end."""
         assert self.process is not None
