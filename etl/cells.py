@@ -34,6 +34,8 @@ _LONGEST_TAG = 100
 
 def whole(cell: str) -> int | None:
     """Return a whole number, 0 to 2^53 - 1; FMA writes -1 for "not known", pandas 12.0 for 12."""
+    if len(cell) < 16 and cell.isdecimal():
+        return int(cell)
     if not (cell.isascii() and cell.isdigit()):
         cell = cell.strip()
         if cell in _UNKNOWN:

@@ -3,37 +3,68 @@
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from connections.documents import Database, ensure_indexes
 from etl import load
-from etl.genres import read_genres
+from etl.fma_clips import find_clips, with_rows
+from etl.genres import GenreTree, find_genres_file, read_genres, write_genres
+from etl.known_clips import defects_of, explained, is_known
+from etl.not_found import NotFound, read_not_found
 from etl.progress import meter
-from etl.sound import SoundFile, SoundReport, heard_tracks, load_sound, sound_file
-from etl.tracks import SOURCE, Rejected, find_tracks_file, read_tracks
-from schemas.documents import Audio, Track
-from schemas.errors import InvalidInput
-
-CLIP_S = 30.0
-_SUFFIXES = frozenset({".mp3", ".ogg", ".flac", ".wav", ".m4a", ".opus"})
+from etl.quality import Quality, store_report
+from etl.row_writer import BATCH, RowWriter
+from etl.rows import SOURCE, Described
+from etl.sound import Engine, heard_tracks, load_sound
+from etl.tracks import Rejected, find_tracks_file, read_tracks
 
 
 @dataclass
 class FmaReport:
-    """Summary of a run; every row and every file is counted once."""
+    """Summary of a run; every row and every file is counted once.
+
+    Attributes
+    ----------
+    changed, changed_details, changed_genres : documents that are new or differ
+    rejected_rows, rejected_files : by kind of reason; without the clips that FMA itself has broken
+    known_bad_clips : those, by kind of reason
+    precomputed : what became of FMA's table of features; None: not asked for
+    quality : what was found in the tables
+    """
 
     rows: int = 0
     tracks: int = 0
     changed: int = 0
+    changed_details: int = 0
+    changed_genres: int = 0
     rejected_rows: dict[str, int] = field(default_factory=dict)
     files: int = 0
     kept: int = 0
     extracted: int = 0
     rejected_files: dict[str, int] = field(default_factory=dict)
+    known_bad_clips: dict[str, int] = field(default_factory=dict)
+    precomputed: dict[str, Any] | None = None
     catalogue_version: str = ""
     catalogue_tracks: int = 0
     seconds: float = 0.0
+    quality: dict[str, Any] = field(default_factory=dict)
+
+    def refusals(self) -> str | None:
+        """Return one sentence about what was refused, or None; what FMA itself has broken does not count."""
+        features = self.precomputed["rejected"] if self.precomputed else {}
+        counted = (
+            ("row", self.rejected_rows),
+            ("row of features", features),
+            ("file", self.rejected_files),
+        )
+        told = [f"{sum(kinds.values())} x {what} ({_listed(kinds)})" for what, kinds in counted if kinds]
+        return f"{' and '.join(told)} refused; all else is loaded" if told else None
+
+
+def _listed(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind}: {count}" for kind, count in kinds.items())
 
 
 async def run(
@@ -43,14 +74,20 @@ async def run(
     *,
     clips_only: bool = False,
     processes: int | None = None,
+    precomputed: bool = False,
+    engine: Engine | None = None,
 ) -> FmaReport:
     """Load FMA's metadata and, when ``audio`` is given, the sound of the clips below it.
 
     Parameters
     ----------
-    metadata : folder with `tracks.csv` or `tracks.csv.gz` and `genres.csv`, or the tracks file
+    metadata : folder with `tracks.csv` or `tracks.csv.gz` and `genres.csv`, or the tracks file; raw tables
+        and `not_found.json` are used when they lie there
     audio : folder with `000/000002.mp3` or `000002.mp3`
     clips_only : load only tracks that have a clip
+    processes : that decode audio; by default one per core
+    precomputed : take features from FMA's `features.csv`; clips then give only peaks and length
+    engine : what extracts features; by default processes on this machine
 
     Raises
     ------
@@ -59,117 +96,112 @@ async def run(
     """
     started = time.monotonic()
     tracks_file = find_tracks_file(metadata)
-    genres = read_genres(tracks_file.parent / "genres.csv")
+    folder = tracks_file.parent
+    tree = read_genres(find_genres_file(folder))
+    not_found = read_not_found(folder)
     clips, refused = find_clips(audio) if audio is not None else ({}, {})
     await load.claim(database, SOURCE)
     await ensure_indexes(database)
-    heard = await heard_tracks(database)
+    heard = await heard_tracks(database, analyse=not precomputed)
     report = FmaReport(files=len(clips) + len(refused))
-    wanted = clips.keys() if clips_only else None
-    durations, reasons = await _load_rows(database, tracks_file, genres, wanted, heard, report)
+    report.changed_genres = await write_genres(database, tree)
+    rows = _Rows(database, tree, not_found, report)
+    await rows.load(tracks_file, clips.keys() if clips_only else None)
+    reasons = rows.reasons
+    if precomputed:
+        from etl.precomputed import load_precomputed
+
+        table = await load_precomputed(database, folder, rows.loaded)
+        report.precomputed = {**asdict(table), "rejected": table.reasons}
+        reasons |= {f"{key}-features": reason for key, reason in table.rejected.items()}
     if audio is not None:
-        files, orphans = _with_rows(clips, durations)
+        files, orphans = with_rows(clips, rows.durations)
         refused |= orphans
-        sound = await load_sound(database, files, heard, processes=processes)
-        _count_sound(report, sound, refused)
-        reasons |= refused | sound.rejected
+        sound = await load_sound(
+            database, files, heard, processes=processes, engine=engine, analyse=not precomputed
+        )
+        refused |= {key: explained(key, reason) for key, reason in sound.rejected.items()}
+        report.kept, report.extracted = sound.kept, sound.extracted
+        _count_refused(report, refused)
+        reasons |= refused
     await load.write_rejected(database, SOURCE, reasons, complete=audio is not None)
     state = await load.publish_catalogue(database, SOURCE)
     report.catalogue_version, report.catalogue_tracks = state["version"], state["tracks"]
     report.seconds = round(time.monotonic() - started, 2)
+    await store_report(database, "etl run", SOURCE, report.seconds, asdict(report))
     return report
 
 
-def find_clips(audio: Path) -> tuple[dict[int, Path], dict[str, str]]:
-    """Return the clip of each track id, and the reason against every other audio file.
+class _Rows:
+    """Reads the rows and writes them.
 
-    Raises
-    ------
-    InvalidInput
-        The folder does not exist.
+    Attributes
+    ----------
+    durations : length in milliseconds of each track that has a usable row
+    loaded : ids that are in the catalogue
+    reasons : against rows, by key
     """
-    if not audio.is_dir():
-        raise InvalidInput(f"{audio} is not a folder of clips (000/000002.mp3 or 000002.mp3)")
-    clips: dict[int, Path] = {}
-    refused: dict[str, str] = {}
-    for path in sorted(audio.rglob("*")):
-        if path.suffix.lower() not in _SUFFIXES or not path.is_file():
-            continue
-        name = path.relative_to(audio).as_posix()
-        stem = path.stem
-        if not (stem.isascii() and stem.isdigit() and 1 <= int(stem) < 2**32):
-            refused[name] = "no track id: its name is not FMA's number of a track"
-        elif int(stem) in clips:
-            refused[name] = f"duplicate id: {clips[int(stem)].relative_to(audio).as_posix()} counts"
-        else:
-            clips[int(stem)] = path
-    return clips, refused
+
+    def __init__(self, database: Database, tree: GenreTree, not_found: NotFound, report: FmaReport) -> None:
+        self._database = database
+        self._tree = tree
+        self._not_found = not_found
+        self._report = report
+        self.durations: dict[int, int | None] = {}
+        self.loaded: set[int] = set()
+        self.reasons: dict[str, str] = {}
+
+    async def load(self, tracks_file: Path, wanted: Collection[int] | None) -> None:
+        """Load a tracks file; ``wanted``: only these ids, None: all."""
+        quality = Quality()
+        kinds: Counter[str] = Counter()
+        writer = RowWriter(self._database)
+        await writer.open()
+        batch: list[Described] = []
+        try:
+            with meter("tracks", None) as progress:
+                for found in read_tracks(tracks_file, self._tree, quality):
+                    if isinstance(found, Rejected):
+                        kinds[found.reason.split(":")[0]] += 1
+                        # a refused duplicate must not speak against the row that counts
+                        self.reasons.setdefault(self._key(found), found.reason)
+                    elif self._takes(found, wanted):
+                        batch.append(found)
+                    if len(batch) >= BATCH:
+                        await writer.write(batch)
+                        batch = []
+                        progress.advance(BATCH)
+                await writer.write(batch)
+                await writer.close()
+        finally:
+            await writer.abandon()
+        report = self._report
+        report.rows = len(self.durations) + kinds.total()
+        report.tracks = len(self.loaded)
+        report.changed, report.changed_details = writer.changed, writer.changed_details
+        report.rejected_rows = dict(kinds.most_common())
+        report.quality = {
+            **quality.report(),
+            "genres": self._tree.report(),
+            "not_found_but_there": dict(self._not_found.rows),
+            "known_bad_clips": defects_of(self.loaded),
+        }
+
+    def _takes(self, found: Described, wanted: Collection[int] | None) -> bool:
+        track_id = found.track["_id"]
+        self.durations[track_id] = found.track["track_ms"]
+        if wanted is not None and track_id not in wanted:
+            return False
+        self.loaded.add(track_id)
+        self._not_found.count(found)
+        return True
+
+    def _key(self, rejected: Rejected) -> str:
+        taken = rejected.key.isdigit() and int(rejected.key) in self.durations
+        return f"{rejected.key}-again" if taken else rejected.key
 
 
-async def _load_rows(
-    database: Database,
-    tracks_file: Path,
-    genres: Mapping[int, str],
-    wanted: Collection[int] | None,
-    heard: Mapping[int, Audio],
-    report: FmaReport,
-) -> tuple[dict[int, int | None], dict[str, str]]:
-    """Write the rows; return each track's duration in milliseconds, and the reasons against rows."""
-    durations: dict[int, int | None] = {}
-    reasons: dict[str, str] = {}
-    kinds: Counter[str] = Counter()
-    batch: list[Track] = []
-    with meter("tracks", None) as progress:
-        for found in read_tracks(tracks_file, genres):
-            report.rows += 1
-            progress.advance()
-            if isinstance(found, Rejected):
-                kinds[found.reason.split(":")[0]] += 1
-                # a refused duplicate must not speak against the row that counts
-                reasons.setdefault(_rejection_key(found, durations), found.reason)
-                continue
-            durations[found["_id"]] = found["track_ms"]
-            if wanted is None or found["_id"] in wanted:
-                batch.append(found)
-                report.tracks += 1
-            if len(batch) >= load.BATCH:
-                report.changed += await load.write_tracks(database, batch, heard)
-                batch.clear()
-        report.changed += await load.write_tracks(database, batch, heard)
-    report.rejected_rows = dict(kinds.most_common())
-    return durations, reasons
-
-
-def _rejection_key(rejected: Rejected, durations: Mapping[int, int | None]) -> str:
-    taken = rejected.key.isdigit() and int(rejected.key) in durations
-    return f"{rejected.key}-again" if taken else rejected.key
-
-
-def _with_rows(
-    clips: Mapping[int, Path], durations: Mapping[int, int | None]
-) -> tuple[list[SoundFile], dict[str, str]]:
-    files: list[SoundFile] = []
-    orphans: dict[str, str] = {}
-    for track_id, path in clips.items():
-        if track_id not in durations:
-            orphans[path.name] = "no row: tracks.csv has no usable row with this number"
-            continue
-        expected = _expected_s(durations[track_id])
-        where = str(path.resolve())
-        files.append(sound_file(track_id, path, str(track_id), stored_as=where, expected_s=expected))
-    return files, orphans
-
-
-def _expected_s(duration_ms: int | None) -> tuple[float, ...]:
-    """Return the lengths that a file may have: FMA's clip of 30 s, or the whole track."""
-    if duration_ms is None:
-        return (CLIP_S,)
-    whole = duration_ms / 1000
-    return (CLIP_S, whole) if whole > CLIP_S else (whole,)
-
-
-def _count_sound(report: FmaReport, sound: SoundReport, refused: Mapping[str, str]) -> None:
-    report.kept, report.extracted = sound.kept, sound.extracted
-    kinds = Counter(sound.reasons)
-    kinds.update(reason.split(":")[0] for reason in refused.values())
-    report.rejected_files = dict(kinds.most_common())
+def _count_refused(report: FmaReport, refused: Mapping[str, str]) -> None:
+    for known, target in ((False, "rejected_files"), (True, "known_bad_clips")):
+        kinds = Counter(reason.split(":")[0] for reason in refused.values() if is_known(reason) == known)
+        setattr(report, target, dict(kinds.most_common()))

@@ -49,7 +49,7 @@ class Quality:
     def count_rows(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Count rows of equal length and the empty cells of each column."""
         self.rows += len(rows)
-        for name, column in zip(names, zip(*rows, strict=True), strict=True):
+        for name, column in zip(names, zip(*rows, strict=True), strict=False):  # no rows: no columns
             empty = column.count("")
             if empty:
                 self.empty[name] += empty

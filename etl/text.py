@@ -33,6 +33,7 @@ _TAG = re.compile(
 )
 # controls, overrides of the writing direction, halves of surrogate pairs
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_ATTRIBUTE = re.compile(r"\s+[a-zA-Z:-]+\s*=")
 _PASSES = 3
 
 
@@ -120,6 +121,9 @@ def _tag_end(markup: str, at: int) -> tuple[int | None, str]:
     if element not in _ELEMENTS:
         return None, ""
     end_of_tag = _closing(markup, name.end())
+    if end_of_tag is None and _ATTRIBUTE.match(markup, name.end()):
+        following = markup.find("<", name.end())  # cut within the tag
+        return (len(markup) if following < 0 else following), ""
     if end_of_tag is not None and element in _HIDDEN and markup[at + 1] != "/":
         closed = _HIDDEN[element].search(markup, end_of_tag)
         return (len(markup) if closed is None else closed.end()), ""

@@ -4,23 +4,19 @@ import csv
 import gzip
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from etl.genres import genre_names
-from etl.ids import foreign_id
-from etl.licences import licence_url
-from etl.text import plain_text
-from schemas.documents import Track
+from etl.columns import ESSENTIAL, REQUIRED, Pair, all_pairs
+from etl.genres import GenreTree
+from etl.quality import Quality
+from etl.raw_tables import RawTables
+from etl.rows import LARGEST_ID, Described, RowReader
 from schemas.errors import InvalidInput
 
-SOURCE = "fma"
-_LARGEST_ID = 2**32 - 1
-_COLUMNS = (
-    ("track", "title"), ("track", "duration"), ("track", "genre_top"), ("track", "genres"),
-    ("track", "license"), ("artist", "id"), ("artist", "name"), ("album", "title"),
-)  # fmt: skip
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +25,9 @@ class Rejected:
 
     key: str
     reason: str
+
+
+_PENDING = Rejected("", "")
 
 
 def find_tracks_file(metadata: Path) -> Path:
@@ -42,121 +41,130 @@ def find_tracks_file(metadata: Path) -> Path:
     if metadata.is_file():
         return metadata
     if not metadata.is_dir():
-        raise InvalidInput(f"{metadata} does not exist")
+        raise InvalidInput(f"{metadata} does not exist: `segue data get metadata` gets FMA's tables")
     for name in ("tracks.csv", "tracks.csv.gz"):
         if (metadata / name).is_file():
             return metadata / name
     raise InvalidInput(f"{metadata} holds neither tracks.csv nor tracks.csv.gz")
 
 
-def read_tracks(path: Path, genres: Mapping[int, str]) -> Iterator[Track | Rejected]:
-    """Yield the track, or the reason against it, of each row of `tracks.csv`.
+def read_tracks(
+    path: Path, tree: GenreTree, quality: Quality | None = None
+) -> Iterator[Described | Rejected]:
+    """Yield what each row of `tracks.csv` says, or the reason against it.
+
+    Cells that are empty are filled from the raw tables in the same folder, see ``etl.raw_tables``.
+
+    Parameters
+    ----------
+    tree : the genres
+    quality : counts the cells
 
     Raises
     ------
     InvalidInput
-        The file cannot be read, has not FMA's three header rows, or lacks a column.
+        A file cannot be read, has not FMA's three header rows, or lacks a column.
     """
+    quality = Quality() if quality is None else quality
     # biographies exceed csv's default of 131,072 characters for one field
     csv.field_size_limit(sys.maxsize)
     opened = gzip.open if path.suffix == ".gz" else open
-    rows: Iterator[list[str]]
     try:
         with opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = csv.reader(file)
-            columns, width = _header(path, rows)
-            seen: set[int] = set()
-            for number, row in enumerate(rows, start=1):
-                if row:
-                    yield _track(number, row, width, columns, genres, seen)
+            rows: Iterator[list[str]] = csv.reader(file)
+            pairs = _header(path, rows)
+            yield from _Table(path, pairs, tree, quality).read(rows)
     except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
 
 
-def _header(path: Path, rows: Iterator[list[str]]) -> tuple[dict[tuple[str, str], int], int]:
-    """Return the position of each column that is used, and the number of columns."""
+def _header(path: Path, rows: Iterator[list[str]]) -> list[Pair]:
+    """Return group and field of each column; the first is the track id's."""
     groups, fields, index = (next(rows, []) for _ in range(3))
     if not index or index[0] != "track_id" or len(groups) != len(fields):
         raise InvalidInput(
             f"{path} has not the three header rows of FMA's tracks.csv (groups, fields, 'track_id')"
         )
-    found = {pair: position for position, pair in enumerate(zip(groups, fields, strict=True))}
-    for group, field in _COLUMNS:
-        if (group, field) not in found:
+    pairs = list(zip(groups, fields, strict=True))
+    for group, field in REQUIRED:
+        if (group, field) not in pairs:
             raise InvalidInput(f"column ({group}, {field}) is missing in {path}")
-    return {pair: found[pair] for pair in _COLUMNS}, len(fields)
+    return pairs
 
 
-def _track(
-    number: int,
-    row: list[str],
-    width: int,
-    columns: Mapping[tuple[str, str], int],
-    genres: Mapping[int, str],
-    seen: set[int],
-) -> Track | Rejected:
-    if not (row[0].isascii() and row[0].isdigit() and 1 <= int(row[0]) <= _LARGEST_ID):
-        return Rejected(f"row-{number}", f"no track id: {row[0][:40]!r} is not a positive whole number")
-    track_id = int(row[0])
-    if len(row) != width:
-        return Rejected(str(track_id), f"wrong number of columns: {len(row)} instead of {width}")
-    if track_id in seen:
-        return Rejected(str(track_id), "duplicate id: the first row counts")
-    seen.add(track_id)
-    cells = {pair: row[position] for pair, position in columns.items()}
+class _Table:
+    """The rows after the header; remembers which ids it has met."""
+
+    def __init__(self, path: Path, header: Sequence[Pair], tree: GenreTree, quality: Quality) -> None:
+        self._width = len(header)
+        self._names = ["track_id", *("_".join(pair) for pair in header[1:])]
+        self._quality = quality
+        self._essential = {header.index(pair): ".".join(pair) for pair in ESSENTIAL}
+        self._seen: set[int] = set()
+        pairs = all_pairs(header)
+        self._more = [""] * (len(pairs) - len(header))
+        self._raw = RawTables(path.parent, pairs, quality)
+        self._reader = RowReader(pairs, tree, quality)
+
+    def read(self, rows: Iterator[list[str]]) -> Iterator[Described | Rejected]:
+        number = 0
+        while batch := list(islice(rows, _BATCH)):
+            full = [row for row in batch if len(row) == self._width]
+            self._quality.count_rows(self._names, full)
+            refused = {} if _are_utf8(batch) else self._drop_bytes(full)
+            found: list[Described | Rejected] = []
+            places, numbers, usable = [], [], []
+            for row in batch:
+                number += 1
+                if not row:
+                    continue
+                taken = self._take(number, row, refused)
+                if isinstance(taken, int):
+                    places.append(len(found))
+                    numbers.append(taken)
+                    usable.append(row)
+                    taken = _PENDING
+                found.append(taken)
+            described = self._reader.describe(numbers, usable)
+            for place, track_id, each in zip(places, numbers, described, strict=True):
+                found[place] = Rejected(str(track_id), each) if isinstance(each, str) else each
+            yield from found
+
+    def _drop_bytes(self, rows: Sequence[list[str]]) -> dict[str, str]:
+        """Empty the cells that are not UTF-8; return the reason against rows where one is essential."""
+        refused: dict[str, str] = {}
+        for row in rows:
+            for position, cell in enumerate(row):
+                if position and not _are_utf8([[cell]]):
+                    if position in self._essential:
+                        refused[row[0]] = f"not UTF-8: {self._essential[position]}"
+                    self._quality.fault(self._names[position], "not UTF-8", f"track {row[0]}", ascii(cell))
+                    row[position] = ""
+        return refused
+
+    def _take(self, number: int, row: list[str], refused: Mapping[str, str]) -> int | Rejected:
+        """Return the track id of a row, filled from the raw tables, or the reason against it."""
+        key = row[0]
+        if not (key.isascii() and key.isdigit() and len(key) <= 10 and 1 <= int(key) <= LARGEST_ID):
+            return Rejected(f"row-{number}", f"no track id: {key[:40]!a} is not a positive whole number")
+        track_id = int(key)
+        if len(row) != self._width:
+            return Rejected(str(track_id), f"wrong number of columns: {len(row)} instead of {self._width}")
+        if track_id in self._seen:
+            return Rejected(str(track_id), "duplicate id: the first row counts")
+        self._seen.add(track_id)
+        if key in refused:
+            return Rejected(str(track_id), refused[key])
+        row += self._more
+        if self._raw:
+            self._raw.fill(track_id, row)
+        return track_id
+
+
+def _are_utf8(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether no byte had to be escaped when the rows were decoded."""
     try:
-        for pair, cell in cells.items():
-            if not cell.isprintable() and any("\udc80" <= each <= "\udcff" for each in cell):
-                raise ValueError(f"not UTF-8: {'.'.join(pair)}")
-        return _describe(track_id, cells, genres)
-    except ValueError as error:
-        return Rejected(str(track_id), str(error))
-
-
-def _describe(track_id: int, cells: Mapping[tuple[str, str], str], genres: Mapping[int, str]) -> Track:
-    """Return the track of one row. Raises ``ValueError`` with the reason against it."""
-    title = plain_text(cells["track", "title"])
-    if not title:
-        raise ValueError("no title")
-    artist = plain_text(cells["artist", "name"])
-    licence = plain_text(cells["track", "license"])
-    return Track(
-        _id=track_id,
-        title=title,
-        artist=artist or "Unknown artist",
-        artist_id=_artist_id(track_id, cells["artist", "id"], artist),
-        album=plain_text(cells["album", "title"]) or None,
-        genres=genre_names(plain_text(cells["track", "genre_top"]), cells["track", "genres"], genres),
-        track_ms=_duration_ms(cells["track", "duration"]),
-        licence=licence or None,
-        licence_url=licence_url(licence),
-        source=SOURCE,
-        source_key=str(track_id),
-        source_url=None,
-        audio=None,
-    )
-
-
-def _artist_id(track_id: int, number: str, name: str) -> int:
-    if number:
-        # pandas writes a column of numbers with gaps as 12.0
-        whole = number.removesuffix(".0")
-        if not (whole.isascii() and whole.isdigit() and 1 <= int(whole) <= _LARGEST_ID):
-            raise ValueError(f"artist id: {number[:40]!r} is not a positive whole number")
-        return int(whole)
-    if name:
-        return foreign_id("fma-artist", name.casefold())
-    # unknown artists are not one artist: "at most two of one artist" must not count them together
-    return foreign_id("fma-artist-of-track", str(track_id))
-
-
-def _duration_ms(seconds: str) -> int | None:
-    if not seconds:
-        return None
-    try:
-        value = float(seconds)
-    except ValueError:
-        raise ValueError(f"duration: {seconds[:40]!r} is not a number") from None
-    if not 0 <= value <= 86_400:
-        raise ValueError(f"duration: {seconds[:40]} s is not between 0 and 24 hours")
-    return round(value * 1000) or None
+        "".join(map("".join, rows)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -80,6 +80,10 @@ class TrackDetails(TypedDict, total=False):
     interest: int
     comments: int
     number: int  # on the album
+    disc: int
+    explicit: str  # as the source words it
+    instrumental: bool
+    image_url: str
     language_code: str
     created: str
     recorded: str
@@ -89,8 +93,13 @@ class TrackDetails(TypedDict, total=False):
     information: str
     tags: list[str]
     genre_ids: list[int]
-    album: dict[str, Any]  # id, type, released, created, listens, favorites, tracks, producer, engineer, ...
-    artist: dict[str, Any]  # id, location, latitude, longitude, website, active years, ...
+    licence_code: str  # of Creative Commons: "by-nc-sa", also when the version is not told
+    # id, type, created, released, engineer, producer, comments, favorites, listens, tracks, information,
+    # tags, url
+    album: dict[str, Any]
+    # active_from, active_until, labels, bio, comments, created, favorites, latitude, longitude, location,
+    # members, projects, tags, url, website, wikipedia
+    artist: dict[str, Any]
 
 
 class Genre(TypedDict):

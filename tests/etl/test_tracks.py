@@ -5,16 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from etl.genres import genre_names, read_genres
+from etl.genres import GenreTree, find_genres_file, read_genres
+from etl.quality import Quality
 from etl.tracks import Rejected, find_tracks_file, read_tracks
 from schemas.errors import InvalidInput
 
-GENRES = {12: "Rock", 21: "Hip-Hop", 45: "Loud-Rock"}
+
+def rows(folder: Path, quality: Quality | None = None) -> list:
+    path = find_tracks_file(folder)
+    return list(read_tracks(path, read_genres(path.parent / "genres.csv"), quality))
 
 
 def read(folder: Path) -> list:
-    path = find_tracks_file(folder)
-    return list(read_tracks(path, read_genres(path.parent / "genres.csv")))
+    return [each if isinstance(each, Rejected) else each.track for each in rows(folder)]
 
 
 def test_a_row_becomes_a_track(write_metadata, row) -> None:
@@ -101,7 +104,7 @@ def test_a_missing_column_is_named_with_its_file(write_metadata, row, column: tu
 def test_a_file_without_the_three_header_rows_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "tracks.csv").write_text(content)
     with pytest.raises(InvalidInput, match="three header rows"):
-        list(read_tracks(tmp_path / "tracks.csv", GENRES))
+        list(read_tracks(tmp_path / "tracks.csv", GenreTree({})))
 
 
 def test_a_cut_gzip_and_missing_files_are_one_sentence(
@@ -117,31 +120,4 @@ def test_a_cut_gzip_and_missing_files_are_one_sentence(
     with pytest.raises(InvalidInput, match="does not exist"):
         find_tracks_file(tmp_path / "none")
     with pytest.raises(InvalidInput, match=r"genres\.csv is missing"):
-        read_genres(tmp_path / "genres.csv")
-
-
-def test_all_real_rows_are_read(sample_data: Path) -> None:
-    folder = sample_data / "fma-metadata"
-    found = list(
-        read_tracks(folder / "derived_tracks_three_row_header.csv.gz", read_genres(folder / "genres.csv"))
-    )
-    assert len(found) == 17_734
-    assert not any(isinstance(track, Rejected) for track in found)
-    assert all(track["title"] and track["genres"] and track["track_ms"] for track in found)
-    assert sum(track["licence_url"] is not None for track in found) > 14_000
-
-
-def test_the_official_head_is_read(sample_data: Path) -> None:
-    folder = sample_data / "fma-metadata"
-    found = list(read_tracks(folder / "official_tracks_head_5.csv", read_genres(folder / "genres.csv")))
-    assert [track["title"] for track in found][:3] == ["Food", "Electric Ave", "This World"]
-    assert found[3]["artist"] == "Kurt Vile"
-    assert found[0]["artist_id"] == 1
-
-
-def test_genre_titles_are_not_repeated() -> None:
-    assert genre_names("Rock", "[12, 45]", GENRES) == ["Rock", "Loud-Rock"]
-    assert genre_names("", "[]", GENRES) == []
-    assert genre_names("", "", GENRES) == []
-    with pytest.raises(ValueError, match="not a list"):
-        genre_names("", "[12, x]", GENRES)
+        find_genres_file(tmp_path)
