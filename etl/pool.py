@@ -1,4 +1,4 @@
-"""Extract features of many files in processes, each file with a deadline.
+"""Extract features of many files in processes, each file with a deadline and a memory limit.
 
 A file can hang or kill the decoder's process: that file is refused, a new process takes its place, and
 the run goes on. (``concurrent.futures`` would lose the whole pool.)
@@ -10,66 +10,101 @@ import resource
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
+import psutil
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from etl.features import Extracted, extract
 from schemas.errors import UnreadableAudio
 
 DEADLINE_S = 60.0
-_START_S = 120.0  # importing the decoder and librosa on a busy machine
-_MEMORY_BYTES = 6 * 1024**3  # address space of one process
+MEMORY_BYTES = 1024**3
+"""What one file may take, in address space: ten minutes of sound take a fifth of it, longer files no more."""
+_BYTES_PER_S = 5_000_000  # a long file gets a second more for each of these
+_START_S = 120.0  # importing the decoder on a busy machine
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ClipFile:
-    """One file to be extracted; ``expected_s`` as in ``etl.audio.read_clip``."""
+    """One file to be extracted; ``expected_s`` and ``analyse`` as in ``etl.features.extract``."""
 
     track_id: int
     path: Path
     expected_s: tuple[float, ...] = ()
+    analyse: bool = True
 
 
 Outcome = tuple[ClipFile, Extracted | UnreadableAudio]
 
 
 def extract_all(
-    files: Iterable[ClipFile], *, processes: int | None = None, deadline_s: float = DEADLINE_S
+    files: Iterable[ClipFile],
+    *,
+    processes: int | None = None,
+    deadline_s: float = DEADLINE_S,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> Generator[Outcome, None, None]:
     """Yield each file with its features or the reason why it has none, in the order of completion.
+
+    A file whose process dies is tried once more in a new one: the death may have been another's fault,
+    as when the machine runs out of memory. After the second it is refused.
 
     Parameters
     ----------
     files : taken one by one, as processes get free
     processes : by default one per core
-    deadline_s : seconds for one file; then its process is ended
+    deadline_s : seconds for one file, and one more for each 5 MB of it; then its process is ended
+    memory_bytes : address space that one file may take beyond what its process has before the first
     """
     queue = iter(files)
+    again: deque[_Job] = deque()
     context = _context()
     workers: list[_Worker] = []
+
+    def following() -> _Job | None:
+        if again:
+            return again.popleft()
+        file = next(queue, None)
+        return None if file is None else _Job(file)
+
     try:
-        for _, file in zip(range(processes or os.cpu_count() or 1), queue, strict=False):
-            workers.append(_Worker(context, deadline_s))
-            workers[-1].give(file)
+        while len(workers) < (processes or os.cpu_count() or 1) and (job := following()):
+            workers.append(_Worker(context, deadline_s, memory_bytes))
+            workers[-1].give(job)
         while workers:
             for worker in _ready(workers):
                 outcome = worker.take()
-                following = next(queue, None)
-                if following is None or not worker.alive:
+                if isinstance(outcome, _Job):
+                    again.append(outcome)
+                job = following()
+                if job is None or not worker.alive:
                     workers.remove(worker)
                     worker.end()
-                if following is not None:
+                if job is not None:
                     if not worker.alive:
-                        worker = _Worker(context, deadline_s)
+                        worker = _Worker(context, deadline_s, memory_bytes)
                         workers.append(worker)
-                    worker.give(following)
-                yield outcome
+                    worker.give(job)
+                if not isinstance(outcome, _Job):
+                    yield outcome
     finally:
         for worker in workers:
             worker.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A file and which attempt at it this is."""
+
+    file: ClipFile
+    attempt: int = 1
 
 
 def _context() -> BaseContext:
@@ -91,10 +126,10 @@ def _ready(workers: "list[_Worker]") -> "list[_Worker]":
 class _Worker:
     """One process and the file that it works on."""
 
-    def __init__(self, context: BaseContext, deadline_s: float) -> None:
+    def __init__(self, context: BaseContext, deadline_s: float, memory_bytes: int) -> None:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]
-            target=_serve, args=(theirs,), daemon=True
+            target=_serve, args=(theirs, memory_bytes), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -102,32 +137,36 @@ class _Worker:
         self._grace_s = _START_S
         self.alive = True
         self.deadline = 0.0
-        self._file: ClipFile | None = None
+        self._job: _Job | None = None
 
-    def give(self, file: ClipFile) -> None:
-        self._file = file
-        self.deadline = time.monotonic() + self._deadline_s + self._grace_s
+    def give(self, job: _Job) -> None:
+        self._job = job
+        allowed_s = self._deadline_s + _bytes(job.file.path) / _BYTES_PER_S
+        self.deadline = time.monotonic() + allowed_s + self._grace_s
         self._grace_s = 0.0
         try:
-            self.connection.send(file)
+            self.connection.send(job.file)
         except OSError:
             pass  # the process has died: take() finds it and names the file
 
-    def take(self) -> Outcome:
-        assert self._file is not None
-        file, self._file = self._file, None
+    def take(self) -> Outcome | _Job:
+        """Return what became of the file, or the file to be tried again."""
+        assert self._job is not None
+        job, self._job = self._job, None
         try:
             if self.connection.poll():
-                return file, self.connection.recv()
+                return job.file, self.connection.recv()
         except (EOFError, OSError):
             self.alive = False
-            return file, UnreadableAudio("the decoder's process died on it")
+            if job.attempt < _ATTEMPTS:
+                return _Job(job.file, job.attempt + 1)
+            return job.file, UnreadableAudio(f"the decoder's process died on it: {job.attempt} times")
         self.alive = False
-        return file, UnreadableAudio(f"not decoded within {self._deadline_s:g} s")
+        return job.file, UnreadableAudio(f"not decoded within {self._deadline_s:g} s")
 
     def end(self) -> None:
         self.connection.close()
-        if not self.alive or self._file is not None:
+        if not self.alive or self._job is not None:
             self._process.kill()
         self._process.join(5.0)
         if self._process.is_alive():
@@ -151,10 +190,17 @@ def serve_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _serve(connection: Connection) -> None:
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # the process finds it, and says so
+
+
+def _serve(connection: Connection, memory_bytes: int) -> None:
     """Answer files with features until the other end closes. Runs in a process of its own."""
     serve_parent()
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    _be_modest(memory_bytes)
     # libmpg123 writes a line per bad frame to stderr, whatever it is told
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)
@@ -164,9 +210,17 @@ def _serve(connection: Connection) -> None:
         except EOFError:
             return
         try:
-            answer: Extracted | UnreadableAudio = extract(file.path, file.expected_s)
+            answer: Extracted | UnreadableAudio = extract(file.path, file.expected_s, analyse=file.analyse)
         except UnreadableAudio as error:
             answer = UnreadableAudio(str(error))  # without its cause, which may not pickle
-        except MemoryError:
-            answer = UnreadableAudio("needs more memory than one file may take")
         connection.send(answer)
+
+
+def _be_modest(memory_bytes: int) -> None:
+    """Limit the memory of this process, and let it go first when the machine has none left."""
+    threadpool_limits(limits=1)  # there is a process per core; each thread of BLAS takes memory of its own
+    limit = psutil.Process().memory_info().vms + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    score = Path("/proc/self/oom_score_adj")
+    if score.exists():
+        score.write_text("500")
