@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from schemas.errors import SegueError
+from schemas.errors import SegueError, Stalled
 from schemas.settings import Settings
 
 cli = typer.Typer(
@@ -30,12 +30,15 @@ T = TypeVar("T")
 def worker() -> None:
     """Fold plays into histories and answer each with a fresh list, until stopped."""
     from agents.logs import configure_logs
+    from agents.watchdog import EXIT_STALLED
 
     settings = Settings()
     configure_logs(settings)
-    # Faust's consumer lives in a thread of its own: let it have the interpreter sooner than after 5 ms
-    sys.setswitchinterval(0.001)
-    _run(_work(settings))
+    try:
+        _run(_work(settings))
+    except* Stalled as stalled:
+        print(f"segue: {stalled.exceptions[0]}", file=sys.stderr)
+        raise typer.Exit(EXIT_STALLED) from None
 
 
 @cli.command()

@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,6 +25,7 @@ from agents.reranking import Reranking
 from agents.restore import Restorer
 from agents.serving import Serving
 from agents.snapshots import Coordinator
+from agents.watchdog import Observation, Watchdog
 from connections.documents import Database, open_documents
 from connections.event_log import LogReader, LogWriter, topic_name
 from connections.snapshot_store import SnapshotStore
@@ -63,14 +65,15 @@ class Worker:
         self.settings = settings
         self.generation = generation
         self.store = SnapshotStore(settings.snapshot_location)
-        self.serving = Serving(database, self._model_loaded)
+        self.serving = Serving(database, generation, self._model_loaded)
         self.lists = Lists(writer, self.serving, generation, RankingConfig(length=settings.list_length))
         self.archive = Archive(database)
         self.dead_letters = DeadLetters(writer, topic_name(settings, PLAYS), generation)
         self.delivery = Delivery(self._fail)
         self.coordinator = Coordinator(settings, database, writer, self.store, generation)
-        restorer = Restorer(settings, self.store, generation, self._on_barrier)
-        self.partitions = Partitions(restorer, self._on_barrier, self._on_folded)
+        self.restorer = Restorer(settings, self.store, generation, self._on_barrier)
+        self.partitions = Partitions(self.restorer, self._on_barrier, self._on_folded)
+        self.watchdog = Watchdog(settings, self._observe)
         self.reranking = Reranking(self.partitions, self.lists)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ranked = ranked
@@ -102,7 +105,14 @@ class Worker:
         async with asyncio.TaskGroup() as beside:
             tasks = [
                 beside.create_task(service.run())
-                for service in (self.serving, self.lists, self.archive, self.dead_letters, self.coordinator)
+                for service in (
+                    self.serving,
+                    self.lists,
+                    self.archive,
+                    self.dead_letters,
+                    self.coordinator,
+                    self.watchdog,
+                )
             ]
             try:
                 await self.app.start()
@@ -120,6 +130,17 @@ class Worker:
             self._failed.result()
         if self.app.crash_reason is not None:
             raise self.app.crash_reason
+
+    def _observe(self, ends: Mapping[int, int]) -> Observation:
+        held = {tp.partition: tp for tp in self.consumer.assignment() if self.consumer.delivering(tp)}
+        away = [service.waiting_for for service in (self.lists, self.archive, self.dead_letters)]
+        return Observation(
+            ends={partition: ends[partition] for partition in held},
+            positions={p: state.position for p, state in self.partitions.states.items()},
+            committed={partition: self.consumer.committed(tp) for partition, tp in held.items()},
+            restored=self.restorer.folded,
+            waiting_for=next((name for name in away if name is not None), None),
+        )
 
     def _register(self) -> None:
         topic = self.app.topic(
@@ -215,6 +236,7 @@ class Worker:
 
     async def _on_assigned(self, *signal: Any, **__: Any) -> None:
         _, assigned = signal
+        _log.info("partitions were assigned", partitions=sorted(tp.partition for tp in assigned))
         self._run_beside(self._hold(sorted(assigned)))
 
     async def _model_loaded(self, model_id: str) -> None:
@@ -251,6 +273,8 @@ async def open_worker(settings: Settings, **switches: Any) -> AsyncIterator[Work
         The log has another number of partitions, or was not made by Segue.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Faust's consumer lives in a thread of its own: let it have the interpreter sooner than after 5 ms
+    sys.setswitchinterval(0.001)
     async with LogReader(settings) as reader:
         generation = await reader.generation()
     async with open_documents(settings) as database, LogWriter(settings) as writer:

@@ -44,6 +44,7 @@ class Archive:
         self._waiting: list[_Batch] = []
         self._arrived = asyncio.Event()
         self.behind = 0
+        self.waiting_for: str | None = None
 
     def submit(
         self,
@@ -85,7 +86,9 @@ class Archive:
             self._arrived.clear()
             batches, self._waiting = self._waiting, []
             while not await self._write(batches):
+                self.waiting_for = "MongoDB"
                 await asyncio.sleep(_RETRY_S)
+            self.waiting_for = None
             for batch in batches:
                 self.behind -= len(batch.documents)
                 if not batch.written.done():

@@ -33,6 +33,7 @@ class DeadLetters:
         self._generation = generation
         self._waiting: list[_Letter] = []
         self._arrived = asyncio.Event()
+        self.waiting_for: str | None = None
 
     def submit(
         self, partition: int, records: Sequence[Record], folded: Sequence[Folded]
@@ -65,9 +66,11 @@ class DeadLetters:
             except LogBroken:
                 raise  # the next worker has a new producer
             except LogUnavailable as error:
+                self.waiting_for = "Kafka"
                 _log.warning("dead letter waits for Kafka", error=str(error))
                 await asyncio.sleep(_RETRY_S)
                 continue
+            self.waiting_for = None
             if not acknowledged.done():
                 acknowledged.set_result(None)
             return

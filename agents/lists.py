@@ -81,6 +81,7 @@ class Lists:
         self._waiting: list[asyncio.Future[None]] = []
         self._arrived = asyncio.Event()
         self.sent = 0
+        self.waiting_for: str | None = None
 
     async def make(self, state: PartitionState, wanted: Sequence[Wanted]) -> asyncio.Future[None]:
         """Rank the lists of ``wanted`` from ``state``; the future ends when they are acknowledged."""
@@ -144,9 +145,11 @@ class Lists:
                     RECOMMENDATIONS, [(user_id.encode(), value) for user_id, value in batch.items()]
                 )
                 self.sent += len(batch)
+                self.waiting_for = None
             except LogBroken:
                 raise  # the next worker has a new producer
             except LogUnavailable as error:
+                self.waiting_for = "Kafka"
                 _log.warning("lists wait for Kafka", lists=len(batch), error=str(error))
                 self._outbox = batch | self._outbox  # what came meanwhile is newer
                 await asyncio.sleep(_RETRY_S)

@@ -24,6 +24,10 @@ class Restorer:
     ----------
     generation : the log's name, checked at the start of the worker
     on_barrier : called for each barrier met; its part is written if it is missing
+
+    Attributes
+    ----------
+    folded : records folded by restores since the start
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class Restorer:
         self._store = store
         self._generation = generation
         self._on_barrier = on_barrier
+        self.folded = 0
 
     async def state_below(self, partition: int, offset: int) -> PartitionState:
         """Return the fold of ``plays``[partition] below ``offset``.
@@ -46,7 +51,7 @@ class Restorer:
         state = await asyncio.to_thread(newest_state, self._store, self._generation, partition, offset)
         cut = state.position
         async for records in self.records(partition, cut, offset):
-            state.fold(records, self._on_barrier)
+            self.folded += len(state.fold(records, self._on_barrier))
             await asyncio.sleep(0)
         _log.info(
             "restored",

@@ -11,6 +11,7 @@
     │   ├── LogUnavailable         Kafka
     │   │   └── LogBroken          a producer that cannot go on                -> the program ends
     │   └── DocumentsUnavailable   MongoDB
+    ├── Stalled              a worker that stands still without a reason         -> it ends, exit 75
     ├── LogMismatch          the log is not the one that the state was made from -> the program ends
     ├── HoleInLog            a record that does not follow the position          -> the partition is restored
     ├── InvalidModel         a model that is missing, corrupt or refused         -> the old model stays
@@ -52,6 +53,10 @@ class LogBroken(LogUnavailable):
 
 class DocumentsUnavailable(Unavailable):
     """MongoDB did not answer in time."""
+
+
+class Stalled(SegueError):
+    """A worker stood still although nothing that it needs was away."""
 
 
 class LogMismatch(SegueError):

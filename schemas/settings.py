@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     )
     chunk_records: int = Field(1000, ge=1, description="most records in one chunk")
     list_length: int = Field(20, ge=1, le=100, description="tracks in a list")
+    watchdog_s: Seconds = Field(
+        60.0, description="seconds of standstill, though nothing is away, after which a worker ends itself"
+    )
     charts_interval_s: Seconds = Field(10.0, description="seconds between two charts")
     # snapshots
     snapshot_uri: str | None = Field(

@@ -1,0 +1,120 @@
+"""The watchdog: what counts as a standstill, and that a real worker which stands still ends itself."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.watchdog import EXIT_STALLED, Observation, Standstill
+from connections.documents import open_documents
+from connections.event_log import LogWriter
+from schemas.settings import Settings
+from tests.programs import environment
+from tests.worlds import begin_world, send, stream
+
+
+def seen(
+    *, end: int = 100, position: int | None = 100, committed: int = 100, restored: int = 0,
+    waiting_for: str | None = None,
+) -> Observation:  # fmt: skip
+    positions = {} if position is None else {3: position}
+    return Observation({3: end}, positions, {3: committed}, restored, waiting_for)
+
+
+@pytest.mark.parametrize(
+    ("observation", "what"),
+    [
+        (seen(end=150), "fold has stood still at 100"),
+        (seen(committed=40), "commit has stood still at 40"),
+        (seen(position=None, restored=7), "restore has stood still at 7"),
+    ],
+)
+def test_what_does_not_move_for_the_limit_is_named(observation: Observation, what: str) -> None:
+    standstill = Standstill(limit_s=60.0)
+
+    assert standstill.look(0.0, observation) is None
+    assert standstill.look(59.9, observation) is None
+    reason = standstill.look(60.0, observation)
+
+    assert reason is not None
+    assert what in reason
+    assert "partition 3" in reason
+
+
+def test_a_worker_that_has_nothing_to_do_is_left_alone() -> None:
+    standstill = Standstill(limit_s=60.0)
+
+    assert [standstill.look(now, seen()) for now in (0.0, 100.0, 1_000.0)] == [None] * 3
+
+
+def test_an_outage_is_no_standstill_and_the_time_begins_anew_after_it() -> None:
+    standstill = Standstill(limit_s=60.0)
+
+    assert standstill.look(0.0, seen(end=150)) is None
+    assert standstill.look(70.0, seen(end=150, waiting_for="MongoDB")) is None
+    assert standstill.look(80.0, seen(end=150)) is None
+    assert standstill.look(139.0, seen(end=150)) is None
+    assert standstill.look(140.0, seen(end=150)) is not None
+
+
+@given(st.lists(st.floats(0.1, 59.0), max_size=50))
+def test_whatever_moves_in_time_is_never_named(steps: list[float]) -> None:
+    standstill, now = Standstill(limit_s=60.0), 0.0
+    for number, step in enumerate(steps):
+        now += step
+        assert standstill.look(now, seen(end=10_000, position=number + 1, committed=number)) is None
+
+
+_DRIVER = """
+import asyncio, sys, time
+from agents import __main__ as program, app
+from schemas.settings import Settings
+
+async def never(self, *_):
+    await asyncio.Event().wait()
+
+async def blocked(self, *_):
+    time.sleep(600)
+
+app.Worker._fold = {"stuck": never, "blocked": blocked}[sys.argv[1]]
+sys.argv[1:] = ["worker"]
+program.cli()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [("stuck", "has stood still"), ("blocked", "the event loop has not turned")],
+)
+async def test_a_worker_that_stands_still_ends_with_a_code_of_its_own(
+    settings: Settings, tmp_path: Path, how: str, sentence: str
+) -> None:
+    async with open_documents(settings) as database:
+        await begin_world(settings, database)
+        async with LogWriter(settings) as writer:
+            await send(writer, stream(1, 20, "s"), 40, per_s=1_000)
+        driver = tmp_path / "driver.py"
+        driver.write_text(_DRIVER)
+        child = settings.model_copy(update={"watchdog_s": 3.0})
+        began = time.monotonic()
+        ran = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, str(driver), how],
+            env=environment(child) | {"PYTHONPATH": os.getcwd()},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        await database.client.drop_database(settings.mongodb_database)
+
+    assert ran.returncode == EXIT_STALLED, ran.stderr[-2_000:]
+    assert sentence in ran.stderr
+    assert time.monotonic() - began >= 3.0
