@@ -3,8 +3,8 @@
 Both sides get the same float32 item factors, the same confidences and the same regularisation for each
 user, run on one BLAS thread, and take turns user by user. ``ratio`` is our 99th percentile over implicit's
 (lower is better), the median of five repeats; ``batch_of_16`` is our rate in batches of 16 over implicit's
-rate one by one. ``equal`` says whether every list has the ids and the rounded scores of a float64 solve with a
-full sort, and whether implicit's list agrees with it but for ties within the precision of float32.
+rate one by one. ``equal`` says whether every list has the ids and the rounded scores of a float64 solve
+with a full sort, and whether implicit's list agrees with it but for ties within the precision of float32.
 """
 
 import argparse
