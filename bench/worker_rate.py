@@ -60,7 +60,7 @@ async def _measured(settings: Settings, count: int, users: int, repeats: int) ->
     equal = True
     for _ in range(repeats):
         bare.append(await _bare(settings, ends))
-        rate, digests = await _ours(settings, ends)
+        rate, digests = await folded_by_worker(settings, ends)
         ours.append(rate)
         equal = equal and digests == expected
     ratios = [mine / theirs for mine, theirs in zip(ours, bare, strict=True)]
@@ -107,7 +107,8 @@ async def _bare(settings: Settings, ends: dict[int, int]) -> float:
         await consumer.stop()
 
 
-async def _ours(settings: Settings, ends: dict[int, int]) -> tuple[float, dict[int, str]]:
+async def folded_by_worker(settings: Settings, ends: dict[int, int]) -> tuple[float, dict[int, str]]:
+    """Return events/s of a worker that starts from the parts of ``BEFORE``, and the digests it ends with."""
     group = uuid.uuid4().hex
     await commit_start(settings, group, ends)
     async with open_worker(settings, ranked=False, archived=False, group=group) as worker:
