@@ -65,7 +65,7 @@ class Worker:
         self.settings = settings
         self.generation = generation
         self.store = SnapshotStore(settings.snapshot_location)
-        self.serving = Serving(database, generation, self._model_loaded)
+        self.serving = Serving(database, self._model_loaded, generation)
         self.lists = Lists(writer, self.serving, generation, RankingConfig(length=settings.list_length))
         self.archive = Archive(database)
         self.dead_letters = DeadLetters(writer, topic_name(settings, PLAYS), generation)

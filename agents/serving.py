@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 
 from connections.documents import Database, answered
-from connections.model_store import load_model
+from connections.model_store import load_model, note_stand_in, stand_in
 from recommender.catalogue import Catalogue, Charts
 from recommender.history import genre_key
 from recommender.model import Model
@@ -24,16 +24,27 @@ class Serving:
     """Holds the newest catalogue and charts, and the models in use. Run ``run`` beside it.
 
     A model that cannot be loaded leaves the one before it in service and is tried again; an invalid one is
-    not. ``model_loaded`` is awaited when a model has come after its activation.
+    not. Which one that is, is noted in MongoDB: a worker that begins later finds it there.
+
+    Parameters
+    ----------
+    model_loaded : awaited when a model has come after its activation
+    generation : the log's name; models of another log are refused
     """
 
-    def __init__(self, database: Database, model_loaded: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self, database: Database, model_loaded: Callable[[str], Awaitable[None]], generation: str = ""
+    ) -> None:
         self._database = database
+        self._generation = generation
         self._model_loaded = model_loaded
         self._models: dict[str, Model] = {}
         self._wanted: set[str] = set()
         self._invalid: set[str] = set()
         self._served: dict[int, str] = {}
+        self._stand_in: str | None = None
+        self._noted: str | None = None
+        self._stand_in_due = False
         self.catalogue = Catalogue("", np.empty(0, np.int64), np.empty(0, np.int64))
         self.charts = Charts.empty()
 
@@ -42,7 +53,10 @@ class Serving:
         model_id = state.model_id
         if model_id in self._models:
             self._served[state.partition] = model_id
-        elif model_id is not None and model_id not in self._invalid:
+        elif model_id in self._invalid:
+            if state.partition not in self._served and self._stand_in is not None:
+                self._served[state.partition] = self._stand_in
+        elif model_id is not None:
             self._wanted.add(model_id)
         return self._models.get(self._served.get(state.partition, ""))
 
@@ -56,10 +70,12 @@ class Serving:
             return False
         if model_id in self._models:
             return True
+        await self._note_stand_in()
         try:
-            model = await load_model(self._database, model_id)
+            model = await load_model(self._database, model_id, generation=self._generation or None)
         except InvalidModel as error:
             self.refuse(model_id, error)
+            await self._hold_stand_in()
             return False
         except DocumentsUnavailable as error:
             self._wanted.add(model_id)
@@ -74,9 +90,45 @@ class Serving:
     def refuse(self, model_id: str, error: InvalidModel) -> None:
         """Never use this model; the one before, or the charts, serve in its place."""
         self._invalid.add(model_id)
+        self._wanted.discard(model_id)
         self._models.pop(model_id, None)
-        self._served = {p: served for p, served in self._served.items() if served != model_id}
-        _log.error("model refused, the one before stays in service", error=str(error))
+        before = next(reversed(self._models), None)
+        for partition in [p for p, served in self._served.items() if served == model_id]:
+            if before is None:
+                del self._served[partition]
+            else:
+                self._served[partition] = before
+        self._stand_in_due = self._stand_in is None
+        _log.error("model refused, the one before stays in service", model_id=model_id, error=str(error))
+
+    async def _note_stand_in(self) -> None:
+        """Note what serves now: it goes on if the model that comes cannot be served."""
+        held = [model_id for model_id in self._models if model_id in self._served.values()]
+        if not held or held[-1] == self._noted:
+            return
+        self._stand_in = held[-1]
+        try:
+            await note_stand_in(self._database, self._generation, held[-1])
+            self._noted = held[-1]
+        except DocumentsUnavailable as error:
+            _log.warning("the stand-in is not noted", error=str(error))
+
+    async def _hold_stand_in(self) -> None:
+        """Hold the model that served before a refused one, if this worker began since and never held it."""
+        if not self._stand_in_due:
+            return
+        try:
+            model_id = await stand_in(self._database, self._generation)
+            if model_id is not None and model_id not in self._invalid:
+                self._models[model_id] = await load_model(self._database, model_id)
+                self._stand_in = model_id
+                _log.info("a stand-in is held", model_id=model_id)
+        except DocumentsUnavailable as error:
+            _log.warning("the stand-in waits for MongoDB", error=str(error))
+            return
+        except InvalidModel as error:
+            _log.error("the stand-in is refused", error=str(error))
+        self._stand_in_due = False
 
     async def run(self) -> None:
         """Follow catalogue and charts, and load what is wanted, for as long as the worker lives."""
@@ -85,6 +137,7 @@ class Serving:
                 await self.refresh()
             except DocumentsUnavailable as error:
                 _log.warning("catalogue and charts wait for MongoDB", error=str(error))
+            await self._hold_stand_in()
             for model_id in sorted(self._wanted):
                 if await self.want(model_id):
                     await self._model_loaded(model_id)
@@ -109,13 +162,16 @@ class Serving:
             )
 
     def _drop_unserved(self, newest: str) -> None:
-        spare = [one for one in self._models if one != newest and one not in self._served.values()]
+        kept = {newest, self._stand_in, *self._served.values()}
+        spare = [one for one in self._models if one not in kept]
         for model_id in spare[: max(0, len(self._models) - _MODELS_HELD)]:
             del self._models[model_id]
 
 
 async def _read_catalogue(database: Database, version: str) -> Catalogue:
-    cursor = database[TRACKS.name].find({}, {"artist_id": 1, "genres": 1}).sort("_id", 1)
+    # a track whose file is gone is in no list; it comes back with its file
+    there = {"removed_ms": {"$exists": False}}
+    cursor = database[TRACKS.name].find(there, {"artist_id": 1, "genres": 1}).sort("_id", 1)
     tracks = await answered(cursor.to_list(None), "reading the tracks")
     genres = [
         (genre_key(genre), row) for row, track in enumerate(tracks) for genre in track.get("genres") or ()

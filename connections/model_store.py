@@ -19,7 +19,7 @@ from recommender.model import ARRAY_DTYPES, Arrays, Model, model_digest
 from schemas.documents import MODEL_CHUNKS, MODELS, POINTERS, ModelDocument, Pointer
 from schemas.errors import InvalidModel
 
-_POINTER, _SEQUENCE = "model", "model-seq"
+_POINTER, _SEQUENCE, _STAND_IN = "model", "model-seq", "stand-in/"
 
 
 async def save_model(database: Database, document: Mapping[str, Any], arrays: Arrays) -> None:
@@ -78,13 +78,17 @@ async def refuse_model(database: Database, document: Mapping[str, Any], reason: 
     await repeated(write, f"refusing model {refused['_id']}")
 
 
-async def load_model(database: Database, model_id: str) -> Model:
+async def load_model(database: Database, model_id: str, *, generation: str | None = None) -> Model:
     """Return a published model after checking every chunk and the whole against their SHA-256.
+
+    Parameters
+    ----------
+    generation : the log that the model must have been made from; None: any
 
     Raises
     ------
     InvalidModel
-        The model is missing, refused, incomplete or corrupt; the message names the part.
+        The model is missing, refused, of another log, incomplete or corrupt; the message names the part.
     DocumentsUnavailable
         MongoDB did not answer.
     """
@@ -92,6 +96,8 @@ async def load_model(database: Database, model_id: str) -> Model:
     if document is None or document["state"] != "published":
         found = "missing" if document is None else f"{document['state']}: {document.get('reason')}"
         raise InvalidModel(f"model {model_id} cannot be served: it is {found}")
+    if generation not in (None, document["generation"]):
+        raise InvalidModel(f"model {model_id} was made from log {document['generation']}, not {generation}")
     arrays = {name: await load_array(database, document, name) for name in ARRAY_DTYPES}
     return await asyncio.to_thread(_checked, document, arrays)
 
@@ -173,11 +179,40 @@ async def served(database: Database) -> Pointer | None:
     return cast(Pointer | None, found)
 
 
+async def note_stand_in(database: Database, generation: str, model_id: str) -> None:
+    """Note the model that serves while the active one cannot, for workers that never held it.
+
+    Raises
+    ------
+    DocumentsUnavailable
+        MongoDB did not answer; the one noted before stays.
+    """
+    noted = {"model_id": model_id, "updated_ms": time.time_ns() // 1_000_000}
+    update = majority(database, POINTERS).update_one(
+        {"_id": _STAND_IN + generation}, {"$set": noted}, upsert=True
+    )
+    await answered(update, f"noting the stand-in {model_id}")
+
+
+async def stand_in(database: Database, generation: str) -> str | None:
+    """Return the model that was noted last by ``note_stand_in``.
+
+    Raises
+    ------
+    DocumentsUnavailable
+        MongoDB did not answer.
+    """
+    found = await answered(
+        majority(database, POINTERS).find_one({"_id": _STAND_IN + generation}), "reading the stand-in"
+    )
+    return None if found is None else str(found["model_id"])
+
+
 async def prune_models(database: Database, keep: int) -> list[str]:
     """Remove all but the newest ``keep`` published and refused models; return the ids removed.
 
-    The served model always stays. Chunks without a document, left by a publication that was killed, go too:
-    so only the process that publishes may call this, between publications.
+    The served model and the stand-ins always stay. Chunks without a document, left by a publication that was
+    killed, go too: so only the process that publishes may call this, between publications.
 
     Parameters
     ----------
@@ -191,10 +226,12 @@ async def prune_models(database: Database, keep: int) -> list[str]:
     if keep < 1:
         raise ValueError(f"keep is {keep}, must be at least 1")
     models, chunks = majority(database, MODELS), majority(database, MODEL_CHUNKS)
-    pointer = await served(database)
+    pointers = majority(database, POINTERS).find({"model_id": {"$exists": True}})
+    staying = {
+        pointer["model_id"] for pointer in await answered(pointers.to_list(None), "reading the pointers")
+    }
     cursor = models.find({}, {"state": 1}).sort([("seq", -1), ("_id", 1)])
     known = await answered(cursor.to_list(None), "listing models")
-    staying = {pointer["model_id"]} if pointer else set()
     for state in ("published", "refused"):
         staying |= {document["_id"] for document in [d for d in known if d["state"] == state][:keep]}
     removed = [document["_id"] for document in known if document["_id"] not in staying]

@@ -67,8 +67,12 @@ def _read(folder: Path) -> dict[str, bytes]:
 
 
 async def users_behind(settings: Settings, last: dict[str, tuple[str, int]]) -> list[str]:
-    """Return the users whose newest list does not answer their last acknowledged (session, seq)."""
+    """Return the users whose newest list does not answer their last acknowledged (session, seq).
+
+    A list that was made anew after an activation answers no event; the audit judges it by its offset.
+    """
     lists = await newest_lists(settings)
-    causes = {user: found.cause for user, found in lists.items() if found.cause is not None}
-    answered = {user: (cause.session, cause.seq) for user, cause in causes.items()}
-    return [user for user, identity in last.items() if answered.get(user) != identity]
+    causes = {user: lists[user].cause for user in last if user in lists}
+    anew = {user for user, cause in causes.items() if cause is None}
+    answered = {user: (cause.session, cause.seq) for user, cause in causes.items() if cause is not None}
+    return [user for user, identity in last.items() if user not in anew and answered.get(user) != identity]
