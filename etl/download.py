@@ -20,7 +20,7 @@ import stamina
 
 from etl.archives import Archive
 from etl.part_file import PartFile, Version
-from etl.patience import NotNow, Patience, pause, retry_after_s
+from etl.patience import NotNow, Patience, pause, retry_after_s, saying_retries
 from etl.progress import Meter, meter
 from schemas.errors import InvalidInput, Unavailable
 
@@ -48,7 +48,8 @@ async def download(archive: Archive, base_url: str, target: Path, patience: Pati
         with meter(archive.file, archive.size, in_bytes=True) as progress:
             progress.stand_at(part.length)
             transfer = _Transfer(archive, url, part, progress)
-            await transfer.complete(timeout, patience)
+            with saying_retries():
+                await transfer.complete(timeout, patience)
         part.finish(archive.sha1)
     return transfer.received
 
@@ -118,6 +119,8 @@ class _Transfer:
             ) from error
         except aiohttp.InvalidURL as error:
             raise InvalidInput(f"{self.url} is no address: set SEGUE_FMA_URL to one.") from error
+        except aiohttp.ClientConnectorError as error:
+            raise NotNow(f"{self.url} cannot be reached ({error})") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             cut = isinstance(error, aiohttp.ClientPayloadError)
             what = "the connection was cut" if cut else str(error) or type(error).__name__

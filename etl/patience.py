@@ -1,7 +1,12 @@
 """How long to wait for a server, and when to ask it again."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+
+from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 
 from etl.sizes import MIB
 from schemas.errors import Unavailable
@@ -43,6 +48,21 @@ def pause(error: Exception) -> bool | float:
     if not isinstance(error, NotNow):
         return False
     return True if error.pause_s is None else error.pause_s
+
+
+@contextmanager
+def saying_retries() -> Iterator[None]:
+    """Say each retry in one plain line on stderr while the block runs, in the place of stamina's own logs."""
+    before = get_on_retry_hooks()
+    set_on_retry_hooks([_say])
+    try:
+        yield
+    finally:
+        set_on_retry_hooks(before)
+
+
+def _say(details: RetryDetails) -> None:
+    print(f"{details.caused_by}; asking again in {details.wait_for:.1f} s", file=sys.stderr, flush=True)
 
 
 def retry_after_s(header: str | None, now_s: float) -> float | None:
