@@ -81,6 +81,8 @@ def extract_all(
         while workers:
             for worker in _ready(workers):
                 outcome = worker.take()
+                if outcome is None:
+                    continue
                 if isinstance(outcome, _Job):
                     again.append(outcome)
                 job = following()
@@ -134,34 +136,42 @@ class _Worker:
         self._process.start()
         theirs.close()
         self._deadline_s = deadline_s
-        self._grace_s = _START_S
         self.alive = True
-        self.deadline = 0.0
+        self.deadline = time.monotonic() + _START_S
+        self._started = False
         self._job: _Job | None = None
 
     def give(self, job: _Job) -> None:
         self._job = job
-        allowed_s = self._deadline_s + _bytes(job.file.path) / _BYTES_PER_S
-        self.deadline = time.monotonic() + allowed_s + self._grace_s
-        self._grace_s = 0.0
+        if self._started:
+            self._begin(job)
         try:
             self.connection.send(job.file)
         except OSError:
             pass  # the process has died: take() finds it and names the file
 
-    def take(self) -> Outcome | _Job:
-        """Return what became of the file, or the file to be tried again."""
+    def _begin(self, job: _Job) -> None:
+        self.deadline = time.monotonic() + self._deadline_s + _bytes(job.file.path) / _BYTES_PER_S
+
+    def take(self) -> Outcome | _Job | None:
+        """Return what became of the file, or the file to be tried again; None: the process has started."""
         assert self._job is not None
-        job, self._job = self._job, None
+        job = self._job
         try:
             if self.connection.poll():
-                return job.file, self.connection.recv()
+                found = self.connection.recv()
+                if found is None:
+                    self._started = True
+                    self._begin(job)
+                    return None
+                self._job = None
+                return job.file, found
         except (EOFError, OSError):
-            self.alive = False
+            self.alive, self._job = False, None
             if job.attempt < _ATTEMPTS:
                 return _Job(job.file, job.attempt + 1)
             return job.file, UnreadableAudio(f"the decoder's process died on it: {job.attempt} times")
-        self.alive = False
+        self.alive, self._job = False, None
         return job.file, UnreadableAudio(f"not decoded within {self._deadline_s:g} s")
 
     def end(self) -> None:
@@ -204,6 +214,7 @@ def _serve(connection: Connection, memory_bytes: int) -> None:
     # libmpg123 writes a line per bad frame to stderr, whatever it is told
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)
+    connection.send(None)  # from here on the time of the first file counts
     while True:
         try:
             file: ClipFile = connection.recv()
