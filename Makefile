@@ -27,7 +27,8 @@ check: ## lint and type check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup ## list the benchmarks; run one with `.venv/bin/python -m bench NAME`
+bench: ## install what the benchmarks measure beside ours, and list them; run one: `.venv/bin/python -m bench NAME`
+	@$(PYTHON) stack/bootstrap.py --bench
 	@$(BIN)/python -m bench
 
 faults: ## kill and pause the running programs, and count what was lost: the long form
@@ -39,6 +40,7 @@ lock: ## resolve the dependencies anew (needs uv)
 	$(COMPILE) --group node -c requirements.lock -o requirements-node.lock
 	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
+	$(COMPILE) --group bench -c requirements.lock -o requirements-bench.lock
 
 notice: setup ## make NOTICE anew: the licence of every dependency
 	@$(BIN)/python -m stack.licences

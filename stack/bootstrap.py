@@ -1,7 +1,7 @@
 """Set-up: everything that Segue needs, step by step, each at most once.
 
 Runs before anything is installed, so it uses the standard library alone and imports nothing of ours.
-``python3 stack/bootstrap.py [--tests]``; what a step has done is remembered in ``.venv/segue-setup.json``.
+``python3 stack/bootstrap.py [--tests] [--bench]``; what a step has done is remembered in ``.venv/segue-setup.json``.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class SetupFailed(Exception):
     """A step failed; the message names the fix."""
 
 
-def main(tests: bool) -> None:
+def main(tests: bool, bench: bool) -> None:
     """Do what is not done yet."""
     began = time.monotonic()
     check_python()
@@ -48,6 +48,8 @@ def main(tests: bool) -> None:
         install("Python packages (the first time takes a minute or two)", "requirements.lock")
         if tests:
             install("tools for the tests", "requirements-dev.lock")
+        if bench:
+            install("what the benchmarks measure beside ours", "requirements-bench.lock")
         install_segue()
         fetch_jars()
         client.result()
@@ -258,7 +260,7 @@ def stamps() -> "dict[str, str]":
 
 if __name__ == "__main__":
     try:
-        main(tests="--tests" in sys.argv[1:])
+        main(tests="--tests" in sys.argv[1:], bench="--bench" in sys.argv[1:])
     except SetupFailed as failure:
         print(failure, file=sys.stderr)
         sys.exit(1)

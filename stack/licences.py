@@ -19,7 +19,7 @@ from stack.jars import Jar, cache_dir, read_lock
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = ROOT / "NOTICE"
-LOCKS = ("requirements.lock", "requirements-node.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-node.lock", "requirements-dev.lock", "requirements-bench.lock")
 REFUSED = re.compile(r"\b(A?GPL|GNU (Affero )?General Public)", re.IGNORECASE)
 _HEAD = """\
 Segue
