@@ -9,7 +9,8 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from etl.report_maths import Components, Family, Histogram
+from etl.report_families import Family
+from etl.report_maths import Components, Histogram
 from etl.report_svg import INK, LINE, SERIES, breadth, drawing, label, svg
 
 _WIDTH = 360.0
@@ -73,7 +74,7 @@ def length_bars(name: str, title: str, found: Histogram) -> Markup:
 def series_bands(
     name: str, title: str, family: Family, found: NDArray[np.float64], limits: tuple[float, float]
 ) -> Markup:
-    """Return quantile bands of a numbered series: 5 to 95 %, 25 to 75 %, and the median.
+    """Return quantile bands of a series: 5 to 95 %, 25 to 75 %, and the median.
 
     Parameters
     ----------
@@ -87,12 +88,13 @@ def series_bands(
         axes.fill_between(places, lower, upper, color=SERIES[0], alpha=0.35, linewidth=0)
         axes.plot(places, middle, color=SERIES[0], marker="o", markersize=3)
         step = -(-len(places) // 12)
-        axes.set_xticks(places[::step], [label(each.lstrip("0") or "0", 6) for each in family.labels[::step]])
+        axes.set_xticks(places[::step], [_short(each) for each in family.labels[::step]])
         axes.set_xlim(-0.5, len(places) - 0.5)
         axes.set_ylim(*limits)
         axes.axhline(0, color=LINE, linewidth=1)
         axes.grid(axis="y")
-        axes.set_xlabel("number")
+        if family.labels[0].isdigit():
+            axes.set_xlabel("number")
         return svg(axes, name, title)
 
 
@@ -102,7 +104,7 @@ def boxes(
     """Return one row for each feature: a line from 5 to 95 %, a box from 25 to 75 %, a mark at the median."""
     low, lower, middle, upper, high = found
     labels = [label(each, _LONGEST) for each in family.labels]
-    left = 12 + _LETTER * max(map(breadth, labels))
+    left = 18 + _LETTER * max(map(breadth, labels))
     with drawing(_WIDTH, _ROW * len(labels) + 48, (left, 8, 12, 38)) as axes:
         places = np.arange(len(labels))
         axes.hlines(places, low, high, color=SERIES[0], linewidth=1.2)
@@ -168,6 +170,13 @@ def track_map(
             if handle is not None:
                 handle.set(markersize=7, alpha=1)
         return svg(axes, name, title)
+
+
+def _short(counter: str) -> str:
+    """Return 7 for 07, C# for cs."""
+    if counter.isdigit():
+        return label(counter.lstrip("0") or "0", 6)
+    return label(counter.capitalize().replace("s", "♯"), 6)
 
 
 def clock(seconds: int) -> str:

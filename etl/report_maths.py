@@ -1,6 +1,5 @@
-"""The report's arithmetic: families of features, quantiles, principal components, classes of lengths."""
+"""The report's arithmetic: quantiles, principal components, classes of lengths."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,74 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_ROWS_PER_FAMILY = 24
-_LEAST_NUMBERED = 3
 _CLASSES = 40
 _WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """Features that are drawn together.
-
-    Attributes
-    ----------
-    title : what their names have in common
-    labels : of each feature; numbers when ``numbered``
-    columns : position of each in the vector
-    numbered : whether they are one series, such as 20 coefficients
-    """
-
-    title: str
-    labels: list[str]
-    columns: list[int]
-    numbered: bool
-
-
-def families(names: Sequence[str]) -> list[Family]:
-    """Group features by their names, in the order in which they come.
-
-    ``mfcc_00_mean``, ``mfcc_01_mean``, ... differ in a number alone: a series "mfcc mean". Features without
-    such a number are grouped by the first word of their names, those alone in their group as "other".
-    """
-    series: dict[str, list[tuple[str, int]]] = {}
-    for column, name in enumerate(names):
-        words = re.findall(r"[^\W_]+", name)
-        stem = " ".join(word for word in words if not word.isdigit()) or "feature"
-        number = " ".join(word for word in words if word.isdigit())
-        series.setdefault(stem if number else f"\0{name}", []).append((number, column))
-    numbered: list[Family] = []
-    groups: dict[str, list[int]] = {}
-    for stem, members in series.items():
-        if len(members) >= _LEAST_NUMBERED:
-            numbered.append(Family(stem, [n for n, _ in members], [c for _, c in members], True))
-            continue
-        for _, column in members:
-            words = re.findall(r"[^\W_]+", names[column])
-            groups.setdefault(words[0] if words else "other", []).append(column)
-    alone = [column for columns in groups.values() if len(columns) == 1 for column in columns]
-    plain = {title: columns for title, columns in groups.items() if len(columns) > 1}
-    if alone:
-        plain["other"] = plain.get("other", []) + alone
-    return numbered + [part for title, columns in plain.items() for part in _parts(title, columns, names)]
-
-
-def _parts(title: str, columns: list[int], names: Sequence[str]) -> list[Family]:
-    pieces = [columns[start : start + _ROWS_PER_FAMILY] for start in range(0, len(columns), _ROWS_PER_FAMILY)]
-    return [
-        Family(
-            title if len(pieces) == 1 else f"{title} ({n})",
-            [_within(title, names[column]) for column in piece],
-            piece,
-            False,
-        )
-        for n, piece in enumerate(pieces, start=1)
-    ]
-
-
-def _within(title: str, name: str) -> str:
-    words = re.findall(r"[^\W_]+", name)
-    return " ".join(words[1:] if len(words) > 1 and words[0] == title else words) or name
 
 
 def quantiles(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

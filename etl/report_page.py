@@ -15,6 +15,7 @@ from etl import report_maths as maths
 from etl.counting import FeatureGroup, RejectedKind, TrackCounts
 from etl.progress import Meter
 from etl.report_counts import Gap, GenreCount, LicenceCount
+from etl.report_families import families
 from etl.report_sample import Sample
 from etl.report_tables import tables
 from schemas.documents import CatalogueState, EtlReport, Scaler
@@ -157,9 +158,9 @@ def _families(sample: Sample) -> list[FamilyFigure]:
     margin = 0.05 * max(float(np.ptp(found)), 1e-9)
     limits = (float(found.min()) - margin, float(found.max()) + margin)
     made = []
-    for number, family in enumerate(maths.families(sample.names)):
+    for number, family in enumerate(families(sample.names)):
         part = found[:, family.columns]
-        draw = charts.series_bands if family.numbered else charts.boxes
+        draw = charts.series_bands if family.series else charts.boxes
         figure = draw(f"family-{number}", f"Distribution of {family.title}", family, part, limits)
         names = [sample.names[column] for column in family.columns]
         made.append(FamilyFigure(family.title, figure, list(zip(names, part.T.tolist(), strict=True))))

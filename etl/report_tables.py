@@ -12,12 +12,21 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; ``columns`` is empty when it has two, name and value. ``left_out`` rows are not shown."""
+    """One table.
+
+    Attributes
+    ----------
+    columns : their heads, or empty
+    rows : cells are text, numbers, truth values or None
+    numeric : of each column, whether it holds numbers alone
+    left_out : rows that are not shown
+    """
 
     title: str
     columns: list[str]
     rows: list[list[Any]]
-    left_out: int = 0
+    numeric: list[bool]
+    left_out: int
 
 
 def tables(document: Mapping[str, Any], title: str = "", depth: int = 0) -> Iterator[Table]:
@@ -62,7 +71,13 @@ def _crossed(title: str, value: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _cut(title: str, columns: list[str], rows: list[list[Any]]) -> Table:
-    return Table(title, columns, rows[:_ROWS], max(0, len(rows) - _ROWS))
+    shown = rows[:_ROWS]
+    numeric = [all(_is_number(cell) for cell in column) for column in zip(*shown, strict=True)]
+    return Table(title, columns, shown, numeric, max(0, len(rows) - _ROWS))
+
+
+def _is_number(cell: Any) -> bool:
+    return cell == "" or (isinstance(cell, int | float) and not isinstance(cell, bool))
 
 
 def _is_record(value: Any) -> bool:

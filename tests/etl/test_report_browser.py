@@ -57,7 +57,7 @@ async def test_the_page_asks_for_nothing_and_fits_narrow_and_wide_screens(
             assert await page.title() == f"Catalogue {LONG}: 40 tracks (Segue)"
             # neither the page nor, but where it scrolls by itself, anything in it is wider than the screen
             assert await page.evaluate("document.documentElement.scrollWidth") == width
-            assert await page.locator("figure svg").count() == 7
+            assert await page.locator("figure svg").count() == 6
             for box in [await each.bounding_box() for each in await page.locator("figure svg").all()]:
                 assert box is not None
                 assert box["width"] > 0.6 * min(width, 500)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import report_maths as maths
+from etl.report_families import families
 from etl.report_svg import breadth, label
 from etl.report_tables import tables
 
@@ -43,27 +44,40 @@ def test_families_follow_the_names_whatever_they_are() -> None:
     names = [
         *(f"mfcc_{n:02d}_{s}" for s in ("mean", "std") for n in range(5)),
         *(f"tonnetz.mean.{n:02d}" for n in range(1, 7)),
-        "spectral_centroid_mean", "spectral_centroid_std", "tempo", "rms", "chroma_c_mean", "chroma_d_mean",
+        *(f"chroma_{note}_{s}" for note in ("c", "cs", "d", "ds") for s in ("mean", "std")),
+        *(f"spectral_centroid_{s}" for s in ("mean", "std", "max")),
+        "rms_mean", "rms_std", "tempo",
     ]  # fmt: skip
-    found = maths.families(names)
-    assert [(each.title, len(each.columns), each.numbered) for each in found] == [
+    found = families(names)
+    assert [(each.title, len(each.columns), each.series) for each in found] == [
         ("mfcc mean", 5, True),
         ("mfcc std", 5, True),
         ("tonnetz mean", 6, True),
-        ("spectral", 2, False),
-        ("chroma", 2, False),
-        ("other", 2, False),
+        ("chroma mean", 4, True),
+        ("chroma std", 4, True),
+        ("spectral centroid", 3, False),
+        ("other", 3, False),
     ]
     assert found[2].labels == ["01", "02", "03", "04", "05", "06"]
-    assert found[3].labels == ["centroid mean", "centroid std"]
-    assert found[5].labels == ["tempo", "rms"]
+    assert found[3].labels == ["c", "cs", "d", "ds"]
+    assert found[5].labels == ["mean", "std", "max"]
+    assert found[6].labels == ["rms mean", "rms std", "tempo"]
 
 
-@given(st.lists(st.text(max_size=12), max_size=80))
+def test_a_large_family_is_drawn_in_pieces() -> None:
+    found = families([f"part_{word * 3}" for word in "hijklmnopqrstuvwxyzHIJKLMNOPQRST"])
+    assert [(each.title, len(each.columns)) for each in found] == [("part (1)", 24), ("part (2)", 8)]
+
+
+@given(
+    st.lists(
+        st.text(max_size=12) | st.from_regex(r"[a-z]_[0-9a-g]{1,2}_(mean|std)", fullmatch=True), max_size=80
+    )
+)
 def test_every_feature_is_in_one_family(names: list[str]) -> None:
-    found = maths.families(names)
+    found = families(names)
     assert sorted(column for family in found for column in family.columns) == list(range(len(names)))
-    assert all(len(family.labels) == len(family.columns) for family in found)
+    assert all(len(family.labels) == len(family.columns) > 0 for family in found)
 
 
 @given(st.dictionaries(st.integers(0, 86_400), st.integers(1, 500), min_size=1, max_size=60))
@@ -128,4 +142,5 @@ def test_tables_of_any_document_are_rectangular(document: dict[str, Any]) -> Non
     for table in tables(document):
         width = len(table.columns) or len(table.rows[0])
         assert {len(row) for row in table.rows} == {width}
+        assert len(table.numeric) == width
         assert not any(isinstance(cell, dict | list) for row in table.rows for cell in row)
