@@ -19,15 +19,20 @@ POLL_S = 5.0
 _BATCH = 1_000
 _SCAN = 5_000
 _log = structlog.get_logger()
+_PLAYED_BY_BROWSERS = frozenset(
+    {"audio/mpeg", "audio/flac", "audio/ogg", "audio/wav", "audio/mp4", "audio/webm"}
+)
 
 
 class Catalogue:
     """All tracks by id, and the newest charts; ``keep_fresh`` loads what has changed.
 
+    A track whose file is gone can be looked up, for a history names it, but is neither listed nor found.
+
     Attributes
     ----------
     version : of the catalogue in memory; None before the first one is loaded
-    charts_id, charts : id and ``(track id, count)``, most listened first
+    charts_id, charts_created_ms : of the newest charts
     """
 
     def __init__(self, database: Database) -> None:
@@ -39,7 +44,8 @@ class Catalogue:
         self.version: str | None = None
         self.charts_id: str | None = None
         self.charts_created_ms: int | None = None
-        self.charts: list[tuple[int, int]] = []
+        self._charted: list[tuple[int, int]] = []
+        self._gone: frozenset[int] = frozenset()
 
     def get(self, track_id: int) -> TrackView | None:
         """Return a track, or None."""
@@ -50,8 +56,13 @@ class Catalogue:
         found = self._sounds.get(track_id)
         return (Path(found[0]), found[1]) if found else None
 
+    @property
+    def charts(self) -> list[tuple[int, int]]:
+        """``(track id, count)`` of the newest charts, most listened first, without tracks that are gone."""
+        return [(track_id, count) for track_id, count in self._charted if track_id not in self._gone]
+
     def page(self, after: int, limit: int) -> list[TrackView]:
-        """Return up to ``limit`` tracks with ids above ``after``, in the order of ids."""
+        """Return up to ``limit`` tracks with ids above ``after``, in the order of ids; none that is gone."""
         start = bisect_right(self._ids, after)
         return [self._tracks[track_id] for track_id in self._ids[start : start + limit]]
 
@@ -98,10 +109,11 @@ class Catalogue:
         if newest is not None:
             self.charts_id = newest["_id"]
             self.charts_created_ms = int(newest["created_ms"])
-            self.charts = [(int(item["track_id"]), int(item["count"])) for item in newest["items"]]
+            self._charted = [(int(item["track_id"]), int(item["count"])) for item in newest["items"]]
 
     async def _load(self, version: str) -> None:
         tracks: dict[int, TrackView] = {}
+        gone: set[int] = set()
         sounds: dict[int, tuple[str, str]] = {}
         texts: list[tuple[str, int]] = []
         cursor = self._database[TRACKS.name].find({}, {"peaks": 0}).batch_size(_BATCH)
@@ -109,12 +121,15 @@ class Catalogue:
             for document in documents:
                 track = _track(document)
                 tracks[track.track_id] = track
+                if "removed_ms" in document:
+                    gone.add(track.track_id)
+                    continue
                 texts.append((f" {folded(track.title)} {folded(track.artist)}", track.track_id))
                 if document.get("audio"):
                     sounds[track.track_id] = (document["audio"]["path"], document["audio"]["mime"])
         texts.sort(key=lambda entry: entry[1])
         self._tracks, self._sounds, self._texts = tracks, sounds, texts
-        self._ids = sorted(tracks)
+        self._ids, self._gone = sorted(tracks.keys() - gone), frozenset(gone)
         self.version = version
         _log.info("catalogue loaded", tracks=len(tracks), version=version)
 
@@ -139,5 +154,10 @@ def _track(document: Mapping[str, Any]) -> TrackView:
         licence_url=document.get("licence_url"),
         source=document["source"],
         source_url=document.get("source_url"),
-        playable=bool(document.get("audio")),
+        playable=_playable(document),
     )
+
+
+def _playable(document: Mapping[str, Any]) -> bool:
+    audio: Mapping[str, Any] | None = document.get("audio")
+    return audio is not None and "removed_ms" not in document and audio["mime"] in _PLAYED_BY_BROWSERS

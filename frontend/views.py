@@ -10,7 +10,7 @@ from schemas.recommendations import Cause, Item, Recommendations
 
 
 class TrackView(msgspec.Struct, frozen=True, kw_only=True):
-    """One track of the catalogue; ``playable`` is False for one without sound."""
+    """One track of the catalogue; ``playable`` is False without a sound that browsers play."""
 
     track_id: int
     title: str
