@@ -29,6 +29,7 @@ CATALOGUE_ID = "catalogue"
 _HASHED = (
     "title", "artist", "artist_id", "album", "genres", "track_ms", "licence", "audio", "removed_ms",
 )  # fmt: skip
+_AUDIO = 1 + _HASHED.index("audio")  # after the id
 
 
 def now_ms() -> int:
@@ -180,7 +181,7 @@ async def publish_catalogue(database: Database, source: str) -> CatalogueState:
     while batch := await answered(cursor.to_list(BATCH), "reading the catalogue"):
         count += len(batch)
         for track in batch:
-            digest.update(repr([track["_id"], *(_described(track, name) for name in _HASHED)]).encode())
+            digest.update(repr(_description(track)).encode())
     digest.update(str(count).encode())
     state = CatalogueState(
         _id=CATALOGUE_ID, version=digest.hexdigest(), tracks=count, source=source, updated_ms=now_ms()
@@ -195,13 +196,13 @@ async def publish_catalogue(database: Database, source: str) -> CatalogueState:
     return state
 
 
-def _described(track: Mapping[str, Any], name: str) -> object:
-    value = track.get(name)
-    if name == "audio" and value is not None:
-        return {
-            key: part for key, part in value.items() if key != "modified_ns"
-        }  # says nothing about a track
-    return value
+def _description(track: Mapping[str, Any]) -> list[object]:
+    """Return id and description of a track; called for each of 100,000."""
+    values = [track["_id"], *map(track.get, _HASHED)]
+    audio = values[_AUDIO]
+    if audio is not None:  # a time stamp says nothing about a track
+        values[_AUDIO] = {key: part for key, part in audio.items() if key != "modified_ns"}
+    return values
 
 
 async def _write(database: Database, name: str, operations: Sequence[_Operation]) -> int:

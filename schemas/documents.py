@@ -303,13 +303,8 @@ class Job(TypedDict):
 _UNIQUE = {"unique": True}
 ACCOUNTS = Collection("accounts", (((("username_folded", 1),), _UNIQUE),))
 TOKENS = Collection("tokens", (((("user_id", 1),), {}),))
-TRACKS = Collection(
-    "tracks",
-    (
-        ((("title", "text"), ("artist", "text")), {"default_language": "none"}),
-        ((("artist_id", 1),), {}),
-    ),
-)
+# no text index: the web tier searches in memory, and keeping one takes most of the time of a load
+TRACKS = Collection("tracks", (((("artist_id", 1),), {}),))
 FEATURES = Collection("features", (((("version", 1), ("scaler_id", 1)), {}),))
 SCALERS = Collection("scalers", (((("version", 1), ("revision", 1)), _UNIQUE),))
 CATALOGUE = Collection("catalogue")
