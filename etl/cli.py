@@ -2,15 +2,20 @@
 
 import logging
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import structlog
 import typer
 
 from etl.command import Json, Processes, finish, program_settings
 from etl.data_cli import data
-from schemas.errors import SegueError
+from schemas.errors import InvalidInput, SegueError
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from etl.sound import Engine
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Catalogues, audio features and imports.")
 imports = typer.Typer(no_args_is_help=True, help="Import research data sets of listening.")
@@ -22,6 +27,7 @@ def main() -> None:
     """Run the command line: errors are one sentence on stderr and exit code 1."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is raised as well
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)  # it tells that it looks for fonts
     try:
         app()
     except SegueError as error:
@@ -40,7 +46,12 @@ def demo(as_json: Json = False) -> None:
 
 @app.command()
 def run(
-    metadata: Annotated[Path, typer.Option(help="folder with tracks.csv[.gz] and genres.csv of FMA")],
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder with FMA's tracks.csv[.gz] and genres.csv; by default that of `data get metadata`"
+        ),
+    ] = None,
     audio: Annotated[
         Path | None, typer.Option(help="folder with the clips: 000/000002.mp3; without it: metadata only")
     ] = None,
@@ -48,19 +59,53 @@ def run(
         bool, typer.Option("--clips-only", help="load only tracks that have a clip")
     ] = False,
     processes: Processes = None,
+    features: Annotated[
+        Literal["audio", "precomputed"],
+        typer.Option(help="audio: extracted from the clips; precomputed: from FMA's features.csv"),
+    ] = "audio",
+    engine: Annotated[
+        Literal["local", "spark"], typer.Option(help="where clips are decoded: processes here, or Spark")
+    ] = "local",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit 1 at the end if a row or a file was refused")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Load the FMA data set: metadata, and features of the clips. Twice changes nothing."""
-    from etl import fma as program
-
     if clips_only and audio is None:
         raise typer.BadParameter("--clips-only needs --audio")
-    finish(
-        lambda database: program.run(database, metadata, audio, clips_only=clips_only, processes=processes),
-        program_settings(),
-        "FMA",
-        as_json,
-    )
+    settings = program_settings()
+    from etl import fma as program
+    from etl.quality_table import print_report
+
+    folder = metadata or settings.data_dir / "fma" / "fma_metadata"
+    with _engine(engine, settings) as chosen:
+        report = finish(
+            lambda database: program.run(
+                database,
+                folder,
+                audio,
+                clips_only=clips_only,
+                processes=processes,
+                precomputed=features == "precomputed",
+                engine=chosen,
+            ),
+            settings,
+            "FMA",
+            as_json,
+            print_report,
+        )
+    if strict and (sentence := report.refusals()) is not None:
+        raise InvalidInput(f"--strict: {sentence}")
+
+
+def _engine(name: str, settings: Settings) -> "AbstractContextManager[Engine | None]":
+    """Return what extracts features; None stands for processes on this machine."""
+    if name == "local":
+        return nullcontext()
+    from etl.spark_engine import spark_engine
+
+    return spark_engine(settings)
 
 
 @imports.command()
@@ -85,7 +130,22 @@ def hetrec(
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Count tracks, tracks with audio, features and rejections."""
+    """Count tracks, audio, features, scalers, rejections, genres, and tell the newest run."""
     from etl import status as program
 
     finish(program.catalogue_status, program_settings(), "Catalogue", as_json)
+
+
+@app.command()
+def report(
+    out: Annotated[
+        Path | None, typer.Option(help="file to write; by default reports/catalogue.html in the data folder")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page about the catalogue: genres, lengths, features, a map of tracks, rejections."""
+    settings = program_settings()  # before matplotlib is imported
+    from etl import report as program
+
+    path = out or program.default_path(settings.data_dir)
+    finish(lambda database: program.run(database, path), settings, "Report", as_json)
