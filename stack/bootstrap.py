@@ -1,7 +1,7 @@
 """Set-up: everything that Segue needs, step by step, each at most once.
 
 Runs before anything is installed, so it uses the standard library alone and imports nothing of ours.
-``python3 stack/bootstrap.py [--tests] [--bench]``; what a step has done is remembered in ``.venv/segue-setup.json``.
+``python3 stack/bootstrap.py [--tests] [--bench]``; ``.venv/segue-setup.json`` remembers what a step has done.
 """
 
 import hashlib
