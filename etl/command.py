@@ -63,6 +63,8 @@ def show(report: dict[str, Any], title: str, as_json: bool) -> None:
         print(json.dumps(report))
         return
     table = Table(title=title, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # a path or a hash is of no use without its end
     for name, value in report.items():
         table.add_row(name.replace("_", " "), _plain(_cell(value)))
     Console().print(table)

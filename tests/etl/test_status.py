@@ -72,3 +72,12 @@ def test_words_of_documents_are_no_markup_for_the_terminal(capsys: pytest.Captur
     assert "3  [/red] \ufffd[31m" in shown
     assert "command: [b]" in shown
     assert "when: none" in shown
+
+
+def test_a_long_path_is_printed_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/".join(f"{n:x}" for n in range(200))
+    show({"path": path}, "T", False)
+    shown = "".join(
+        line.split("│")[2].strip() for line in capsys.readouterr().out.splitlines() if "│" in line
+    )
+    assert shown == path
