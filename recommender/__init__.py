@@ -8,8 +8,10 @@
 ``model``        item factors as they are served
 ``foldin``       one user's factors against fixed item factors, with Spark's objective
 ``catalogue``    tracks, artists, genres and charts as they are ranked
-``ranking``      candidates -> list; with ``ranking_config``, ``candidates``, ``standing``, ``selection``,
-                 ``personal`` and ``cold_start``
+``ranking``      histories -> pages; with ``ranking_config``, ``candidates``, ``standing``, ``selection``,
+                 ``personal`` (the list), ``rails``, ``cold_start`` and ``page``
+``exploration``  seeded draws whose probabilities are known
+``similar``      tracks that are alike
 ``explanation``  the share of a score that each past interaction contributes
 ``metrics``      NDCG, recall and their kin
 """

@@ -15,9 +15,9 @@ from recommender.catalogue import Catalogue
 from recommender.model import Model
 
 DECIMALS = 6
-_UNIT = 2.0**-24  # rounding unit of float32
+UNIT = 2.0**-24  # rounding unit of float32
 _GROUPS = 8  # groups per wanted item in the search for a threshold
-_FEW_USERS = 3  # up to here a product per user beats a GEMM, which first copies the factors
+_FEW_USERS = 16  # up to here tracks times users beats users times tracks, which first copies the factors
 _TILE = 4096  # items per product: 1 MB of factors at rank 64, and the scores stay in the cache
 
 
@@ -64,18 +64,21 @@ def ranking_space(model: Model, catalogue: Catalogue) -> RankingSpace:
 def score_all(model: Model, user_factors: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return approximate scores of all items: float32 [users, items].
 
-    Reading the factors is what costs: once per user while there are few, once for all of them in tiles.
+    Reading the factors is what costs, so they are read once, in tiles; one user alone is fastest whole.
     """
     users = user_factors.astype(np.float32)
     items = model.item_factors.shape[1]
     found = np.empty((len(users), items), np.float32)
-    if len(users) <= _FEW_USERS:
-        for at, user in enumerate(users):
-            np.matmul(user, model.item_factors, out=found[at])
+    if len(users) == 1:
+        np.matmul(users[0], model.item_factors, out=found[0])
         return found
+    columns = np.ascontiguousarray(users.T)
     for start in range(0, items, _TILE):
         tile = slice(start, start + _TILE)
-        np.matmul(users, model.item_factors[:, tile], out=found[:, tile])
+        if len(users) <= _FEW_USERS:
+            found[:, tile] = (model.factor_rows[tile] @ columns).T
+        else:
+            np.matmul(users, model.item_factors[:, tile], out=found[:, tile])
     return found
 
 
@@ -107,15 +110,15 @@ def best(
     """
     # the products are in float32 and so was the user: rank + 2 roundings; and the rounding of the result
     length = float(np.sqrt(user_factors @ user_factors))
-    error = (model.rank + 2) * _UNIT * length * model.longest
-    least = _threshold(approximate, count) - 2.0 * error - 2.0 * 10.0**-DECIMALS
+    error = (model.rank + 2) * UNIT * length * model.longest
+    least = threshold(approximate, count) - 2.0 * error - 2.0 * 10.0**-DECIMALS
     rows = np.flatnonzero(approximate >= least if np.isfinite(least) else approximate > -np.inf)
     scores = score_exactly(model, rows, user_factors)
     order = np.argsort(-scores, kind="stable")[:count]  # rows ascend as track ids do: ties by track id
     return rows[order], scores[order]
 
 
-def _threshold(values: NDArray[np.float32], count: int) -> float:
+def threshold(values: NDArray[np.float32], count: int) -> float:
     """Return a number that at least ``count`` of the values reach, near the greatest such number."""
     n = len(values)
     if n <= count:

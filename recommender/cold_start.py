@@ -1,17 +1,24 @@
 """A list without a model: chosen genres, charts, and a seeded draw from the catalogue."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue import Catalogue, Charts, chart_rows
-from recommender.selection import Selection, shuffled
+from recommender.exploration import Numbers, picked
+from recommender.selection import Selection
 from recommender.standing import Standing
 from schemas.recommendations import Reason
 
-Placed = tuple[float, list[Reason]]
-"""Score and reasons of a placed track."""
+
+class Placed(NamedTuple):
+    """Score and reasons of a placed track, and the probability with which it was drawn."""
+
+    score: float
+    reasons: list[Reason]
+    propensity: float | None = None
 
 
 class ColdStart:
@@ -21,21 +28,18 @@ class ColdStart:
 
     Parameters
     ----------
-    numbers : uint64 [k], the user's random numbers (``selection.random_numbers``)
+    numbers : the user's random numbers
     """
 
-    def __init__(
-        self, catalogue: Catalogue, charts: Charts, standing: Standing, numbers: NDArray[np.uint64]
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, charts: Charts, standing: Standing, numbers: Numbers) -> None:
         self._catalogue = catalogue
         self._charted = chart_rows(catalogue, charts)
         self._most = self._charted[0][1] if self._charted else 0
         self._numbers = numbers
-        self._forbidden = set(catalogue.rows(standing.forbidden).tolist())
-        self._same_second = set(catalogue.rows(standing.same_second).tolist())
+        self._standing = standing
         self._artists = {int(artist) for artist in standing.hidden_artists}
         chosen = np.isin(catalogue.genre_keys, standing.genres)
-        self._tasted: list[int] = np.unique(catalogue.genre_rows[chosen]).tolist()
+        self._tasted: NDArray[np.int64] = np.unique(catalogue.genre_rows[chosen])
 
     def fill(self, selection: Selection, *, same_second: bool) -> dict[int, Placed]:
         """Take tracks until nothing is missing or nothing is left; return what was placed, by row.
@@ -45,41 +49,68 @@ class ColdStart:
         same_second : whether tracks of the newest second may come
         """
         placed: dict[int, Placed] = {}
-        if selection.missing <= 0:
-            return placed
-        for row, score, reasons in self._ordered():
-            artist = int(self._catalogue.artist_ids[row])
-            if row in self._forbidden or artist in self._artists:
-                continue
-            if not same_second and row in self._same_second:
-                continue
-            if selection.take(row, artist):
-                placed[row] = (score, reasons)
-                if selection.missing <= 0:
-                    break
+        ids = self._standing.barred(same_second=not same_second)
+        barred = set(self._catalogue.rows(ids).tolist())
+        taste, tasted = [Reason(kind="taste")], set(self._tasted.tolist())
+        charted_of_taste = [(row, count) for row, count in self._charted if row in tasted]
+        self._take_charted(selection, charted_of_taste, taste, barred, placed)
+        self._draw(selection, self._tasted, taste, barred, placed)
+        self._take_charted(selection, self._charted, [], barred, placed)
+        if selection.missing > 0:
+            every = np.arange(len(self._catalogue.track_ids))
+            self._draw(selection, every, [Reason(kind="discovery")], barred, placed)
         return placed
 
-    def _ordered(self) -> Iterator[tuple[int, float, list[Reason]]]:
-        tasted = set(self._tasted)
-        taste = Reason(kind="taste")
-        for row, count in self._charted:
-            if row in tasted:
-                yield row, self._share(count), [taste, Reason(kind="popular", count=count)]
-        for row in self._drawn(self._tasted):
-            yield row, 0.0, [taste]
-        for row, count in self._charted:
-            yield row, self._share(count), [Reason(kind="popular", count=count)]
-        for row in self._drawn(range(len(self._catalogue.track_ids))):
-            yield row, 0.0, [Reason(kind="discovery")]
-
-    def _share(self, count: int) -> float:
-        return round(count / self._most, 6) if self._most else 0.0
-
-    def _drawn(self, rows: "list[int] | range") -> Iterator[int]:
-        if not rows:
+    def _take_charted(
+        self,
+        selection: Selection,
+        charted: Iterable[tuple[int, int]],
+        reasons: list[Reason],
+        barred: set[int],
+        placed: dict[int, Placed],
+    ) -> None:
+        if selection.missing <= 0:
             return
-        # picks with repetition first: a whole shuffle of a large catalogue is rarely needed
-        for at in (self._numbers % len(rows)).tolist():
-            yield rows[at]
-        seed = int(self._numbers[-1])
-        yield from shuffled(list(rows), np.random.PCG64(seed).random_raw(len(rows)))
+        for row, count in charted:
+            artist = int(self._catalogue.artist_ids[row])
+            if row in barred or artist in self._artists or not selection.take(row, artist):
+                continue
+            share = round(count / self._most, 6) if self._most else 0.0
+            placed[row] = Placed(share, [*reasons, Reason(kind="popular", count=count)])
+            if selection.missing <= 0:
+                return
+
+    def _draw(
+        self,
+        selection: Selection,
+        rows: NDArray[np.int64],
+        reasons: list[Reason],
+        barred: set[int],
+        placed: dict[int, Placed],
+    ) -> None:
+        """Draw uniformly among those of ``rows`` that can be taken, one after the other."""
+        if selection.missing <= 0 or not len(rows):
+            return
+        can = self._can_be_taken(selection, barred)
+        left = int(np.count_nonzero(can[rows]))
+        for row in picked(rows, self._numbers):
+            if selection.missing <= 0 or not left:
+                return
+            if can[row]:
+                artist = int(self._catalogue.artist_ids[row])
+                selection.take(row, artist)
+                placed[row] = Placed(0.0, reasons, 1.0 / left)
+                can[row] = False
+                if selection.full(artist):
+                    can[self._catalogue.artist_ids == artist] = False
+                left = int(np.count_nonzero(can[rows]))
+
+    def _can_be_taken(self, selection: Selection, barred: set[int]) -> NDArray[np.bool_]:
+        """Say of each row of the catalogue whether it can be taken: bool [n]."""
+        artists = self._catalogue.artist_ids
+        can = np.ones(len(artists), bool)
+        can[[row for row in barred if row >= 0]] = False
+        can[list(selection.taken)] = False
+        for artist in {*self._artists, *selection.full_artists()}:
+            can[artists == artist] = False
+        return can

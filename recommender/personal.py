@@ -1,5 +1,6 @@
 """One user's list from a solved equation and the scores of all items."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,125 +9,156 @@ from numpy.typing import NDArray
 from recommender.candidates import RankingSpace, best, score_exactly
 from recommender.catalogue import Charts
 from recommender.cold_start import ColdStart
-from recommender.explanation import top_shares
-from recommender.foldin import Solution
+from recommender.exploration import Numbers, draw, uniform_weights
+from recommender.foldin import Solution, Strengths
 from recommender.ranking_config import RankingConfig
-from recommender.selection import Selection, shuffled
+from recommender.selection import Selection
 from recommender.standing import Standing
-from schemas.recommendations import Item, Reason
+from schemas.recommendations import Item
 
 _WIDEN = 8
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Candidates:
-    """Allowed items, greatest score first, ties by track id."""
+class Known:
+    """A user whom the model knows.
 
-    items: list[int]  # rows of the model
-    rows: list[int]  # rows of the catalogue
+    Attributes
+    ----------
+    strengths, solution : what was solved, and the solution
+    stands : how the tracks of the history stand with the user
+    items, rows : int64 [t], rows of the model and of the catalogue of those tracks, -1 where there is none
+    approximate : float32 [items], scores of all items; those that are not allowed become -inf in it
+    numbers : the user's random numbers
+    """
+
+    strengths: Strengths
+    solution: Solution
+    stands: Standing
+    items: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    approximate: NDArray[np.float32]
+    numbers: Numbers
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Candidates:
+    """Allowed items, greatest score first, ties by track id.
+
+    Attributes
+    ----------
+    items : int64 [c], rows of the model
+    rows, artists, scores, known, same_second : of each item, the row of the catalogue and so on
+    exhausted : no allowed item is missing
+    """
+
+    items: NDArray[np.int64]
+    rows: list[int]
     artists: list[int]
     scores: list[float]
     known: list[bool]
     same_second: list[bool]
-    exhausted: bool  # no allowed item is missing
+    exhausted: bool
 
 
-def personal_list(
-    space: RankingSpace,
-    charts: Charts,
-    solution: Solution,
-    approximate: NDArray[np.float32],
-    stands: Standing,
-    numbers: NDArray[np.uint64],
-    config: RankingConfig,
-) -> list[Item]:
-    """Return the list of a user whom the model knows.
+@dataclass(frozen=True, eq=False, slots=True)
+class Choice:
+    """What a list will hold.
 
-    Parameters
+    Attributes
     ----------
-    approximate : float32 [items], scores of all items; items that are not allowed become -inf in it
-    numbers : uint64, the user's random numbers
+    candidates : what it was chosen from
+    chosen : of them, ascending: the list's order
+    discovered : propensity of those that were drawn, by row of the catalogue
+    filled : what the model has no score for, by row of the catalogue; it comes last
     """
-    known = _forbid(space, approximate, stands)
+
+    candidates: Candidates
+    chosen: list[int]
+    discovered: dict[int, float]
+    filled: dict[int, Item]
+
+    def taken(self) -> set[int]:
+        """Return the rows of the catalogue that stand in the list."""
+        return {self.candidates.rows[at] for at in self.chosen} | self.filled.keys()
+
+
+def choose(space: RankingSpace, charts: Charts, user: Known, config: RankingConfig) -> Choice:
+    """Return what the list of a user will hold whom the model knows."""
+    known = _forbid(space, user)
     count = config.pool
     while True:
-        candidates = _candidates(space, solution, approximate, known, stands, count)
+        candidates = _candidates(space, user, known, count)
         selection = Selection(config.length, config.artist_cap)
-        discovered = _choose(selection, candidates, numbers, config)
+        discovered = _choose(selection, candidates, user.numbers, config)
         if not selection.missing or candidates.exhausted:
             break
         count *= _WIDEN
-    item_of = dict(zip(candidates.rows, range(len(candidates.rows)), strict=True))
     filled: dict[int, Item] = {}
     if selection.missing:
-        filled = _fill(selection, candidates, ColdStart(space.catalogue, charts, stands, numbers), space)
-    chosen = sorted(item_of[row] for row in selection.taken if row not in filled)
-    ranked = _with_reasons(space, solution, candidates, chosen, discovered, config)
-    return ranked + list(filled.values())
+        cold = ColdStart(space.catalogue, charts, user.stands, user.numbers)
+        filled = _fill(selection, candidates, cold, space)
+    taken = selection.taken.keys() - filled.keys()
+    chosen = [at for at, row in enumerate(candidates.rows) if row in taken]
+    return Choice(candidates, chosen, discovered, filled)
 
 
-def _forbid(space: RankingSpace, approximate: NDArray[np.float32], stands: Standing) -> NDArray[np.int64]:
+def _forbid(space: RankingSpace, user: Known) -> NDArray[np.int64]:
     """Take out what is not allowed, and what is known; return the allowed known items."""
-    rows = space.model.rows(stands.forbidden)
-    approximate[space.outside] = -np.inf
-    approximate[rows[rows >= 0]] = -np.inf
+    approximate, stands = user.approximate, user.stands
+    if len(space.outside):
+        approximate[space.outside] = -np.inf
     if len(stands.hidden_artists):
         approximate[space.of_artists(stands.hidden_artists)] = -np.inf
-    known_ids = stands.known
-    if len(stands.same_second):
-        known_ids = np.union1d(known_ids, stands.same_second)
-    rows = space.model.rows(known_ids)
-    rows = rows[rows >= 0]
+    if stands.last_track_id is not None:
+        rows = space.model.rows(np.array([stands.last_track_id], np.int64))
+        approximate[rows[rows >= 0]] = -np.inf
+    there = user.items >= 0
+    approximate[user.items[stands.forbidden & there]] = -np.inf
+    rows = user.items[(stands.known | stands.same_second) & there]
     known: NDArray[np.int64] = rows[approximate[rows] > -np.inf]
     approximate[known] = -np.inf
     return known
 
 
-def _candidates(
-    space: RankingSpace,
-    solution: Solution,
-    approximate: NDArray[np.float32],
-    known: NDArray[np.int64],
-    stands: Standing,
-    count: int,
-) -> _Candidates:
-    new, new_scores = best(space.model, approximate, solution.user_factors, count)
+def _candidates(space: RankingSpace, user: Known, known: NDArray[np.int64], count: int) -> Candidates:
+    factors, stands = user.solution.user_factors, user.stands
+    new, new_scores = best(space.model, user.approximate, factors, count)
     items = np.concatenate([new, known])
-    scores = np.concatenate([new_scores, score_exactly(space.model, known, solution.user_factors)])
+    scores = np.concatenate([new_scores, score_exactly(space.model, known, factors)])
     order = np.lexsort((items, -scores))
     items = items[order]
-    newest = np.zeros(len(items), bool)
-    if len(stands.same_second):
-        newest = np.isin(space.model.track_ids[items], stands.same_second)
-    return _Candidates(
-        items=items.tolist(),
+    same_second = [False] * len(items)
+    if stands.same_second.any():
+        same_second = np.isin(items, user.items[stands.same_second]).tolist()
+    return Candidates(
+        items=items,
         rows=space.catalogue_rows[items].tolist(),
         artists=space.artists[items].tolist(),
         scores=scores[order].tolist(),
         known=(order >= len(new)).tolist(),
-        same_second=newest.tolist(),
+        same_second=same_second,
         exhausted=len(new) < count,
     )
 
 
 def _choose(
-    selection: Selection, candidates: _Candidates, numbers: NDArray[np.uint64], config: RankingConfig
-) -> set[int]:
-    """Take the best, then discoveries, then what is left; return the rows of the discoveries."""
+    selection: Selection, candidates: Candidates, numbers: Numbers, config: RankingConfig
+) -> dict[int, float]:
+    """Take the best, then discoveries, then what is left; return rows and propensities of the discoveries."""
     discoveries = round(config.discovery_share * config.length)
     _take_best(selection, candidates, discoveries, config)
-    new = [at for at, known in enumerate(candidates.known) if not known][: config.pool]
-    discovered: set[int] = set()
-    for at in shuffled(new, numbers):
-        if len(discovered) == discoveries or not selection.missing:
-            break
-        if selection.take(candidates.rows[at], candidates.artists[at]):
-            discovered.add(candidates.rows[at])
-    _take_rest(selection, candidates, same_second=False)
+    discovered: dict[int, float] = {}
+    if discoveries:
+        new = [at for at, known in enumerate(candidates.known) if not known][: config.pool]
+        rows, artists = ([of[at] for at in new] for of in (candidates.rows, candidates.artists))
+        discovered = draw(selection, rows, artists, uniform_weights(len(new)), numbers, discoveries)
+    if selection.missing:
+        _take_rest(selection, candidates, same_second=False)
     return discovered
 
 
-def _take_best(selection: Selection, candidates: _Candidates, left: int, config: RankingConfig) -> None:
+def _take_best(selection: Selection, candidates: Candidates, left: int, config: RankingConfig) -> None:
     """Take new tracks with a fair score, and known ones within their share, until ``left`` are missing."""
     known_places = int(config.known_share * config.length)
     greatest = max(candidates.scores[:1], default=0.0)
@@ -143,13 +175,13 @@ def _take_best(selection: Selection, candidates: _Candidates, left: int, config:
             selection.take(row, candidates.artists[at])
 
 
-def _take_rest(selection: Selection, candidates: _Candidates, *, same_second: bool) -> None:
+def _take_rest(selection: Selection, candidates: Candidates, *, same_second: bool) -> None:
     pairs = zip(candidates.rows, candidates.artists, candidates.same_second, strict=True)
     selection.take_until((row, artist) for row, artist, newest in pairs if same_second or not newest)
 
 
 def _fill(
-    selection: Selection, candidates: _Candidates, cold: ColdStart, space: RankingSpace
+    selection: Selection, candidates: Candidates, cold: ColdStart, space: RankingSpace
 ) -> dict[int, Item]:
     """Take what the model has no row for; then let the artist cap go; then the newest second."""
     placed = cold.fill(selection, same_second=False)
@@ -157,31 +189,9 @@ def _fill(
     for same_second in (False, True):
         _take_rest(selection, candidates, same_second=same_second)
         placed |= cold.fill(selection, same_second=same_second)
-    ids = space.catalogue.track_ids
+    ids: Sequence[int] = space.catalogue.track_ids[list(placed)].tolist()
     # a share of the charts does not compare with a score of the model
     return {
-        row: Item(track_id=int(ids[row]), score=0.0, reasons=reasons) for row, (_, reasons) in placed.items()
+        row: Item(track_id=track_id, score=0.0, reasons=one.reasons, propensity=one.propensity)
+        for track_id, (row, one) in zip(ids, placed.items(), strict=True)
     }
-
-
-def _with_reasons(
-    space: RankingSpace,
-    solution: Solution,
-    candidates: _Candidates,
-    chosen: list[int],
-    discovered: set[int],
-    config: RankingConfig,
-) -> list[Item]:
-    model = space.model
-    items = np.array([candidates.items[at] for at in chosen], np.int64)
-    shares = top_shares(solution, model.factor_rows[items].astype(np.float64), config.reasons)
-    track_ids = model.track_ids[items].tolist()
-    found = []
-    for at, track_id, fitted, parts in zip(chosen, track_ids, model.fitted[items], shares, strict=True):
-        reasons = [Reason(kind="discovery")] if candidates.rows[at] in discovered else []
-        reasons += [
-            Reason(kind="interaction" if fitted else "audio", track_id=int(model.track_ids[row]), share=share)
-            for row, share in parts
-        ]
-        found.append(Item(track_id=track_id, score=candidates.scores[at], reasons=reasons))
-    return found

@@ -8,6 +8,7 @@ Rules, in the order in which they give way when a list would be too short (the f
 4. tracks that the user knows fill at most a stated share, while new ones with a fair score are left;
 5. at most ``artist_cap`` tracks of one artist in twenty.
 
+The rails beside a list stand in ``rails``. What was drawn carries its propensity (``exploration``).
 Places that a model cannot fill, and lists of users whom it cannot know, come from ``cold_start``.
 """
 
@@ -15,23 +16,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender.candidates import RankingSpace, ranking_space, score_all
 from recommender.catalogue import Catalogue, Charts
-from recommender.cold_start import ColdStart
 from recommender.encoding import History
-from recommender.foldin import Solution, solve
+from recommender.exploration import Numbers
+from recommender.foldin import Solution, Strengths, solve
 from recommender.model import Model
-from recommender.personal import personal_list
+from recommender.page import Page, cold_page, known_page
+from recommender.personal import Known
+from recommender.rails import seed_of
 from recommender.ranking_config import RankingConfig
-from recommender.selection import Selection, random_numbers
-from recommender.standing import standing
+from recommender.similar import Near, neighbourhood
+from recommender.standing import Standing, standing
 from recommender.strength import strengths
 from schemas.recommendations import Item
 
-__all__ = ["Catalogue", "Charts", "RankingConfig", "Request", "recommend"]
+__all__ = ["Catalogue", "Charts", "Page", "RankingConfig", "Request", "rank", "recommend"]
 
-_USERS_AT_ONCE = 32  # 32 x 100,000 float32 scores are 13 MB
+_USERS_AT_ONCE = 32  # 32 x 100,000 float32 scores are 13 MB, as much again for tracks without neighbours yet
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,10 +64,27 @@ def recommend(
     charts: Charts,
     config: RankingConfig,
 ) -> list[list[Item]]:
-    """Return the list of each request, in order.
+    """Return the list of each request without rails; see ``rank``."""
+    return [page.items for page in rank(requests, model, catalogue, charts, config, rails=False)]
 
-    Equal arguments give equal ids and scores, whatever stands beside a request in the batch. ``model``,
-    ``catalogue`` and ``charts`` should be the same objects from call to call: indexes are kept for them.
+
+def rank(
+    requests: Sequence[Request],
+    model: Model | None,
+    catalogue: Catalogue,
+    charts: Charts,
+    config: RankingConfig,
+    *,
+    rails: bool = True,
+) -> list[Page]:
+    """Return the page of each request, in order.
+
+    Equal arguments give equal pages, whatever stands beside a request in the batch. ``model``, ``catalogue``
+    and ``charts`` should be the same objects from call to call: indexes are kept for them.
+
+    Parameters
+    ----------
+    rails : without them the lists are the same
 
     Returns
     -------
@@ -74,49 +95,76 @@ def recommend(
     InvalidModel
         The model's equations cannot be solved; see ``foldin.solve``.
     """
-    solutions: list[Solution | None] = [
-        None if model is None else solve(model, *strengths(request.history)) for request in requests
-    ]
-    lists: list[list[Item]] = [[] for _ in requests]
-    if model is not None and len(catalogue.track_ids):
-        space = ranking_space(model, catalogue)
-        for at, items in _personal_lists(requests, solutions, space, charts, config):
-            lists[at] = items
+    if not len(catalogue.track_ids):
+        return [Page([], []) for _ in requests]
+    pages: dict[int, Page] = {}
+    warm: list[_Warm] = []
     for at, request in enumerate(requests):
-        if solutions[at] is None:
-            lists[at] = _cold_list(request, catalogue, charts, config)
-    return lists
-
-
-def _personal_lists(
-    requests: Sequence[Request],
-    solutions: Sequence[Solution | None],
-    space: RankingSpace,
-    charts: Charts,
-    config: RankingConfig,
-) -> Iterator[tuple[int, list[Item]]]:
-    warm = [(at, solution) for at, solution in enumerate(solutions) if solution is not None]
+        given = strengths(request.history)
+        stands = standing(request.history, request.last_track_id, config.recent_tracks)
+        solution = None if model is None else solve(model, *given)
+        if solution is not None:
+            warm.append(_Warm(at, request, given, solution, stands))
+        else:
+            numbers = Numbers(request.user_id, request.offset, None)
+            pages[at] = cold_page(catalogue, charts, given, stands, numbers, config, rails=rails)
     for start in range(0, len(warm), _USERS_AT_ONCE):
+        assert model is not None
         block = warm[start : start + _USERS_AT_ONCE]
-        scores = score_all(space.model, np.stack([solution.user_factors for _, solution in block]))
-        for (at, solution), approximate in zip(block, scores, strict=True):
-            request = requests[at]
-            stands = standing(request.history, request.last_track_id, config.recent_tracks)
-            numbers = random_numbers(request.user_id, request.offset, space.model.model_id)
-            yield at, personal_list(space, charts, solution, approximate, stands, numbers, config)
+        pages.update(_known_pages(block, ranking_space(model, catalogue), charts, config, rails=rails))
+    return [pages[at] for at in range(len(requests))]
 
 
-def _cold_list(request: Request, catalogue: Catalogue, charts: Charts, config: RankingConfig) -> list[Item]:
-    """Return the list of a user whom no model knows yet."""
-    stands = standing(request.history, request.last_track_id, config.recent_tracks)
-    numbers = random_numbers(request.user_id, request.offset, None)
-    cold = ColdStart(catalogue, charts, stands, numbers)
-    selection = Selection(config.length, config.artist_cap)
-    placed = cold.fill(selection, same_second=False)
-    selection.lift_cap()
-    placed |= cold.fill(selection, same_second=False)
-    placed |= cold.fill(selection, same_second=True)
-    return [
-        Item(track_id=int(catalogue.track_ids[row]), score=score, reasons=reasons)
-        for row, (score, reasons) in placed.items()
-    ]
+@dataclass(frozen=True, eq=False, slots=True)
+class _Warm:
+    """A request whose user the model knows."""
+
+    at: int
+    request: Request
+    strengths: Strengths
+    solution: Solution
+    stands: Standing
+
+
+def _known_pages(
+    block: Sequence[_Warm], space: RankingSpace, charts: Charts, config: RankingConfig, *, rails: bool
+) -> Iterator[tuple[int, Page]]:
+    model = space.model
+    seeds = [seed_of(space, one.strengths, one.stands, config) if rails else None for one in block]
+    scores, near = _scored(model, block, seeds)
+    # rows of all histories at once: a search for one history costs nearly as much
+    track_ids = np.concatenate([one.stands.track_ids for one in block])
+    items, rows = model.rows(track_ids), space.catalogue.rows(track_ids)
+    end = 0
+    for one, approximate, seed in zip(block, scores, seeds, strict=True):
+        start, end = end, end + len(one.stands.track_ids)
+        numbers = Numbers(one.request.user_id, one.request.offset, model.model_id)
+        user = Known(
+            one.strengths, one.solution, one.stands, items[start:end], rows[start:end], approximate, numbers
+        )
+        nearest = None if seed is None else (seed, near[seed])
+        yield one.at, known_page(space, charts, user, nearest, config, rails=rails)
+
+
+def _scored(
+    model: Model, block: Sequence[_Warm], seeds: Sequence[int | None]
+) -> tuple[NDArray[np.float32], dict[int, Near]]:
+    """Return approximate scores of all items, float32 [users, items], and the neighbours of the seeds.
+
+    Neighbours that are not kept yet come from further rows of the same product.
+    """
+    hood = neighbourhood(model)
+    near: dict[int, Near] = {}
+    missing: list[int] = []
+    for seed in dict.fromkeys(seed for seed in seeds if seed is not None):
+        held = hood.held(seed)
+        if held is None:
+            missing.append(seed)
+        else:
+            near[seed] = held
+    factors = np.stack([one.solution.user_factors for one in block])
+    scores = score_all(model, np.concatenate([factors, hood.directions(model, missing)]))
+    for seed, products in zip(missing, scores[len(block) :], strict=True):
+        near[seed] = hood.nearest(model, seed, products)
+        hood.keep(seed, near[seed])
+    return scores[: len(block)], near

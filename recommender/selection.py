@@ -1,14 +1,9 @@
-"""From ordered candidates to the tracks of a list: artist cap, familiar tracks, seeded draws."""
+"""The tracks taken for a list or a rail, under the artist cap."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable
-from hashlib import blake2b
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
-import numpy as np
-from numpy.typing import NDArray
-
-NUMBERS = 512
 _PER = 20
 
 
@@ -19,13 +14,15 @@ class Selection:
     ----------
     length : tracks wanted
     artist_cap : most tracks of one artist in twenty
+    elsewhere : rows that stand on the page already: never taken
     """
 
-    def __init__(self, length: int, artist_cap: int) -> None:
+    def __init__(self, length: int, artist_cap: int, elsewhere: AbstractSet[int] = frozenset()) -> None:
         self.taken: dict[int, None] = {}
         self._length = length
         self._cap = artist_cap * -(-length // _PER)
         self._artists: Counter[int] = Counter()
+        self._elsewhere = elsewhere
 
     @property
     def missing(self) -> int:
@@ -34,7 +31,7 @@ class Selection:
 
     def take(self, row: int, artist: int) -> bool:
         """Take a track unless it is taken, or its artist has enough; say whether it was taken."""
-        if row in self.taken or self._artists[artist] >= self._cap:
+        if row in self.taken or row in self._elsewhere or self._artists[artist] >= self._cap:
             return False
         self.taken[row] = None
         self._artists[artist] += 1
@@ -47,22 +44,21 @@ class Selection:
                 if self.take(row, artist) and self.missing <= left:
                     return
 
+    def allowed(self, rows: Sequence[int], artists: Sequence[int]) -> list[bool]:
+        """Say of each track whether ``take`` would take it."""
+        if not self.taken and not self._elsewhere:
+            return [True] * len(rows)
+        gone, full = self.taken.keys() | self._elsewhere, set(self.full_artists())
+        return [row not in gone and artist not in full for row, artist in zip(rows, artists, strict=True)]
+
+    def full(self, artist: int) -> bool:
+        """Say whether an artist has enough tracks."""
+        return self._artists[artist] >= self._cap
+
+    def full_artists(self) -> list[int]:
+        """Return the artists that have enough tracks."""
+        return [artist for artist, count in self._artists.items() if count >= self._cap]
+
     def lift_cap(self) -> None:
         """From now on any number of tracks of one artist: the last resort of a list that is too short."""
         self._cap = self._length
-
-
-def random_numbers(user_id: str, offset: int, model_id: str | None) -> NDArray[np.uint64]:
-    """Return ``NUMBERS`` uniform 64-bit numbers that depend on the arguments alone.
-
-    Only the raw stream of PCG64 is used: NumPy keeps it stable, unlike its distributions (NEP 19).
-    """
-    named = json.dumps([user_id, offset, model_id]).encode()
-    seed = int.from_bytes(blake2b(named, digest_size=16).digest(), "little")
-    return np.random.PCG64(seed).random_raw(NUMBERS)
-
-
-def shuffled(rows: list[int], numbers: NDArray[np.uint64]) -> list[int]:
-    """Return the first rows, as many as there are numbers, in random order."""
-    order = np.argsort(numbers[: len(rows)], kind="stable")
-    return [rows[at] for at in order.tolist()]

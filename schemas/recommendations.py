@@ -7,29 +7,53 @@ from msgspec import Meta
 
 from schemas.errors import MalformedEvent
 
-ReasonKind = Literal["interaction", "popular", "audio", "taste", "discovery"]
+ReasonKind = Literal["interaction", "popular", "audio", "taste", "discovery", "similar", "heard"]
+RailKind = Literal["made_for_you", "because", "rediscover", "discovery"]
+"""The rails of a page, in the order in which they choose. ``made_for_you`` is the list itself."""
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Why a track stands in a list.
 
     ``interaction``: the past interaction with ``track_id`` contributes ``share`` of the score.
     ``popular``: ``count`` listeners lately. ``audio``: sounds like ``track_id``. ``taste``: of a genre chosen
-    at the start. ``discovery``: placed by the stated share for discovery.
+    at the start. ``discovery``: placed by the stated share for discovery, or a draw of the rail. ``similar``:
+    heard by the same listeners as ``track_id``. ``heard``: listened to ``count`` times, last at ``last_ms``
+    (milliseconds since 1970); liked where ``count`` is 0.
     """
 
     kind: ReasonKind
     track_id: int | None = None
     share: float | None = None
     count: int | None = None
+    last_ms: int | None = None
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One track of a list; ``score`` is rounded to 1e-6."""
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One track of a list; ``score`` is rounded to 1e-6.
+
+    ``propensity`` stands on a track that was drawn: the probability with which just this one was chosen at
+    its draw, given those that could be and what was chosen before (``recommender.exploration``). A track
+    without one was placed by rule.
+    """
 
     track_id: int
     score: float
     reasons: list[Reason] = []
+    propensity: float | None = None
+
+
+class Rail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row of tracks beside the list; its words are the reader's business.
+
+    ``because``: near ``track_id``, which the user heard lately; the score is the cosine. ``rediscover``: once
+    liked or much listened to, not heard for long; the score is the strength that is left. ``discovery``: new
+    tracks by artists not heard lately, drawn from the best; the score is the model's, as in the list.
+    """
+
+    kind: RailKind
+    items: list[Item]
+    track_id: int | None = None
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +76,9 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
     """One user's list. Newer means greater ``offset``; nothing else orders lists.
 
-    It reflects exactly the records of ``partition`` up to and including ``offset``.
+    It reflects exactly the records of ``partition`` up to and including ``offset``. No track stands twice in
+    ``items`` and ``rails``. ``brief``: made under load, so the rails were not ranked; those of the list
+    before are still as good.
     """
 
     v: Annotated[int, Meta(ge=1)] = 1
@@ -66,10 +92,20 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | None
     items: list[Item]
     timings: Timings
+    rails: list[Rail] = []
+    brief: bool = False
+
+
+class ShownRail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rail that was sent to a browser; ``track_id`` as in ``Rail``."""
+
+    kind: RailKind
+    track_ids: list[int]
+    track_id: int | None = None
 
 
 class Impression(msgspec.Struct, frozen=True, kw_only=True):
-    """A list was sent to a browser."""
+    """A list was sent to a browser; ``propensities`` of the tracks that were drawn, in list and rails."""
 
     v: int = 1
     partition: int
@@ -77,6 +113,8 @@ class Impression(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str | None
     track_ids: list[int]
     server_time_ms: int
+    rails: list[ShownRail] = []
+    propensities: dict[int, float] = {}
 
 
 class SnapshotReady(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from recommender.encoding import HIDDEN, LIKED, History
 from recommender.foldin import fold_in, solve
 from recommender.model import Model
+from recommender.ranking import Catalogue, Charts, Request, recommend
+from recommender.strength import strengths
 from schemas.errors import InvalidModel
+from tests.recommender.ranked import ALL_NEW, NOW_S, history
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -147,39 +153,93 @@ def test_an_equation_without_a_solution_is_an_invalid_model() -> None:
         solve(model, np.array([1]), np.array([1.0]))
 
 
-@pytest.mark.spark
-def test_fold_in_of_the_fitted_users_equals_sparks_user_factors(spark: SparkSession) -> None:
+@dataclass(frozen=True)
+class Fit:
+    """What Spark fitted on the strengths of some histories: the model, and its own factors of each user."""
+
+    model: Model
+    histories: dict[int, History]
+    user_factors: dict[int, NDArray[np.float64]]
+
+    def warm(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield the users with a positive interaction, and our factors of them."""
+        ours = fold_in(self.model, [strengths(history) for history in self.histories.values()])
+        for user, of_user in zip(self.histories, ours, strict=True):
+            if not np.isnan(of_user).any():
+                yield user, of_user
+
+
+@pytest.fixture(scope="module")
+def fit(spark: SparkSession) -> Fit:
+    """Fit the histories of 60 users, some of them short, with listens, likes, skips and hides."""
     from pyspark.ml.recommendation import ALS
 
     random = np.random.default_rng(5)
-    users, items, rank, alpha, reg_param = 60, 40, 6, 7.5, 0.08
-    heard = random.random((users, items)) < 0.25
-    heard[0] = False
-    heard[0, :3] = True  # a short history
-    strengths = np.where(random.random((users, items)) < 0.15, -1.0, 1.0) * random.gamma(
-        1.5, 1.0, (users, items)
-    )
-    ratings = [(int(u), int(i), float(strengths[u, i])) for u, i in np.argwhere(heard)]
+    rank, alpha, reg_param = 6, 7.5, 0.08
+    histories = {}
+    for user in range(60):
+        tracks = np.sort(random.choice(40, 2 if user == 0 else random.integers(5, 15), replace=False)) + 1
+        rows = [{"track_id": track_id} | said(random) for track_id in tracks.tolist()]
+        histories[user] = history(*rows)
+    ratings = [
+        (user, int(track_id), float(value))
+        for user, of in histories.items()
+        for track_id, value in zip(*strengths(of), strict=True)
+    ]
     frame = spark.createDataFrame(ratings, "user int, item int, strength double")
     als = ALS(
         rank=rank, alpha=alpha, regParam=reg_param, maxIter=4, implicitPrefs=True, seed=11, numUserBlocks=2,
         numItemBlocks=2, userCol="user", itemCol="item", ratingCol="strength",
     )  # fmt: skip
-
-    fit = als.fit(frame)
-    by_item = sorted((row["id"], row["features"]) for row in fit.itemFactors.collect())
-    by_user = {row["id"]: np.array(row["features"]) for row in fit.userFactors.collect()}
+    found = als.fit(frame)
+    by_item = sorted((row["id"], row["features"]) for row in found.itemFactors.collect())
     rows = np.array([features for _, features in by_item], np.float32)
-    item_ids = np.array([item for item, _ in by_item]) + 1  # track ids begin at 1
-    model = Model.build(
-        "m", item_ids, rows, np.ones(len(rows), bool), np.ones(len(rows), np.float32), reg_param, alpha
-    )
-    histories = [(np.flatnonzero(heard[u]) + 1, strengths[u, heard[u]]) for u in by_user]
-    ours = fold_in(model, histories)
+    ones = np.ones(len(rows), np.float32)
+    model = Model.build("m", np.array([item for item, _ in by_item]), rows, ones > 0, ones, reg_param, alpha)
+    by_user = {row["id"]: np.array(row["features"]) for row in found.userFactors.collect()}
+    assert any(value < 0 for _, _, value in ratings)
+    return Fit(model, {user: histories[user] for user in by_user}, by_user)
 
-    positive = [bool((values > 0).any()) for _, values in histories]
-    assert sum(positive) >= 55
-    assert (strengths[heard] < 0).any()
-    for of_user, theirs, warm in zip(ours, by_user.values(), positive, strict=True):
-        if warm:
-            assert np.linalg.norm(of_user - theirs) <= 1e-3 * np.linalg.norm(theirs)
+
+def said(random: np.random.Generator) -> dict[str, int]:
+    """Return what one user did with one track."""
+    if random.random() < 0.2:
+        return {"listens": 0, "skips": int(random.integers(1, 4)), "flags": int(random.choice([0, HIDDEN]))}
+    age_s = int(random.integers(0, 200 * 86_400))
+    flags = int(random.choice([0, 0, LIKED]))
+    return {"listens": int(random.integers(1, 20)), "last_s": NOW_S - age_s, "flags": flags}
+
+
+@pytest.mark.spark
+def test_fold_in_of_the_fitted_users_equals_sparks_user_factors(fit: Fit) -> None:
+    warm = list(fit.warm())
+
+    assert len(warm) >= 55
+    for user, ours in warm:
+        theirs = fit.user_factors[user]
+        assert np.linalg.norm(ours - theirs) <= 1e-3 * np.linalg.norm(theirs)
+
+
+@pytest.mark.spark
+def test_lists_of_the_fitted_users_equal_ranking_with_sparks_user_factors(fit: Fit) -> None:
+    """Where two lists differ, the two tracks score the same as far as Spark's single precision can tell."""
+    tracks = Catalogue("c", fit.model.track_ids, fit.model.track_ids)
+    rows = fit.model.factor_rows.astype(np.float64)
+    equal = 0
+    for user, _ in fit.warm():
+        theirs = fit.user_factors[user]
+        scores = rows @ theirs
+        hidden = fit.histories[user].interactions
+        hidden = hidden["track_id"][(hidden["flags"] & HIDDEN) != 0].astype(np.int64)
+        scores[fit.model.rows(hidden)] = -np.inf
+        expected = np.lexsort((fit.model.track_ids, -scores))[:20]
+
+        request = Request(f"{user:032x}", 0, 1, fit.histories[user])
+        [found] = recommend([request], fit.model, tracks, Charts.empty(), ALL_NEW)
+
+        ours = fit.model.rows(np.array([item.track_id for item in found]))
+        assert len(ours) == len(expected) == 20
+        tolerance = 2e-3 * float(np.linalg.norm(theirs)) * fit.model.longest
+        assert np.abs(scores[ours] - scores[expected]).max() <= tolerance
+        equal += ours.tolist() == expected.tolist()
+    assert equal >= 55

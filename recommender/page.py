@@ -1,0 +1,128 @@
+"""One user's page: the list, the rails beside it, and why each track stands there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.candidates import RankingSpace
+from recommender.catalogue import Catalogue, Charts
+from recommender.cold_start import ColdStart
+from recommender.explanation import top_shares
+from recommender.exploration import Numbers
+from recommender.foldin import Solution, Strengths
+from recommender.personal import Known, choose
+from recommender.rails import Board, add_because, add_rediscover, drawn_for_discovery
+from recommender.ranking_config import RankingConfig
+from recommender.selection import Selection
+from recommender.similar import Near
+from recommender.standing import Standing
+from schemas.recommendations import Item, Rail, Reason, ReasonKind
+
+_DISCOVERY = Reason(kind="discovery")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A list and the rails beside it."""
+
+    items: list[Item]
+    rails: list[Rail]
+
+
+def known_page(
+    space: RankingSpace,
+    charts: Charts,
+    user: Known,
+    seed: tuple[int, Near] | None,
+    config: RankingConfig,
+    *,
+    rails: bool,
+) -> Page:
+    """Return the page of a user whom the model knows.
+
+    Parameters
+    ----------
+    seed : row of the model of the track of ``because``, and its neighbours
+    """
+    choice = choose(space, charts, user, config)
+    candidates, chosen = choice.candidates, choice.chosen
+    scores = [candidates.scores[at] for at in chosen]
+    propensities = [choice.discovered.get(candidates.rows[at]) for at in chosen]
+    listed = _Scored(candidates.items[chosen], scores, propensities)
+    filled = list(choice.filled.values())
+    if not rails:
+        [items] = _explained(space, user.solution, [(listed, config.reasons)])
+        return Page(items + filled, [])
+    board = Board(space.catalogue, user.stands, choice.taken(), config)
+    if seed is not None:
+        add_because(board, space, *seed, user, config)
+    add_rediscover(board, space.catalogue, user.strengths, user.stands, config)
+    drawn = drawn_for_discovery(board, space, choice, user, config)
+    new = _Scored(drawn.items, drawn.scores, drawn.propensities)
+    items, discovered = _explained(
+        space, user.solution, [(listed, config.reasons), (new, config.rail_reasons)]
+    )
+    board.add("discovery", discovered, drawn.rows)
+    return Page(items + filled, board.rails)
+
+
+def cold_page(
+    catalogue: Catalogue,
+    charts: Charts,
+    strengths: Strengths,
+    stands: Standing,
+    numbers: Numbers,
+    config: RankingConfig,
+    *,
+    rails: bool,
+) -> Page:
+    """Return the page of a user whom no model knows yet."""
+    cold = ColdStart(catalogue, charts, stands, numbers)
+    selection = Selection(config.length, config.artist_cap)
+    placed = cold.fill(selection, same_second=False)
+    selection.lift_cap()
+    placed |= cold.fill(selection, same_second=False)
+    placed |= cold.fill(selection, same_second=True)
+    ids = catalogue.track_ids
+    items = [
+        Item(track_id=int(ids[row]), score=one.score, reasons=one.reasons, propensity=one.propensity)
+        for row, one in placed.items()
+    ]
+    board = Board(catalogue, stands, set(placed), config)
+    if rails:
+        add_rediscover(board, catalogue, strengths, stands, config)
+    return Page(items, board.rails)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Scored:
+    """Rows of the model, their scores, and the propensities of those that were drawn."""
+
+    items: NDArray[np.int64]
+    scores: Sequence[float]
+    propensities: Sequence[float | None]
+
+
+def _explained(
+    space: RankingSpace, solution: Solution, parts: Sequence[tuple[_Scored, int]]
+) -> list[list[Item]]:
+    """Return the items of each part, with at most so many past interactions that speak for each."""
+    model = space.model
+    rows = np.concatenate([part.items for part, _ in parts])
+    shares = top_shares(solution, model.factor_rows[rows].astype(np.float64), max(n for _, n in parts))
+    ids = dict(zip(solution.rows.tolist(), model.track_ids[solution.rows].tolist(), strict=True))
+    those = zip(model.track_ids[rows].tolist(), model.fitted[rows].tolist(), shares, strict=True)
+    found = []
+    for part, reasons in parts:
+        items = []
+        for score, propensity in zip(part.scores, part.propensities, strict=True):
+            track_id, fitted, of_item = next(those)
+            kind: ReasonKind = "interaction" if fitted else "audio"
+            why = [Reason(kind=kind, track_id=ids[row], share=share) for row, share in of_item[:reasons]]
+            if propensity is not None:
+                why.insert(0, _DISCOVERY)
+            items.append(Item(track_id=track_id, score=score, reasons=why, propensity=propensity))
+        found.append(items)
+    return found
