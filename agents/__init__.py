@@ -15,6 +15,7 @@
 ``snapshots``    barriers, manifests, ``SnapshotReady``
 ``charts``       what was listened to most, from the archive
 ``leases``       one holder at a time
+``log_identity`` whether the log is still the one that the worker was started on
 ``inspection``   metrics and state on a loopback port
 ``audit``, ``verify``  the log folded again, independently
 """

@@ -39,6 +39,9 @@ def worker() -> None:
     except* Stalled as stalled:
         print(f"segue: {stalled.exceptions[0]}", file=sys.stderr)
         raise typer.Exit(EXIT_STALLED) from None
+    except* SegueError as errors:
+        print(f"segue: {errors.exceptions[0]}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from agents.dead_letters import DeadLetters
 from agents.delivery import Delivery
 from agents.faust_app import create_faust_app
 from agents.lists import Lists, wanted_after
+from agents.log_identity import LogIdentity
 from agents.partitions import Partitions
 from agents.parts import write_part
 from agents.reranking import Reranking
@@ -32,7 +33,7 @@ from connections.snapshot_store import SnapshotStore
 from recommender.partition import Folded, PartitionState, Record
 from recommender.ranking import RankingConfig
 from schemas import events
-from schemas.errors import DocumentsUnavailable, LogUnavailable
+from schemas.errors import DocumentsUnavailable, LogMismatch, LogUnavailable
 from schemas.settings import Settings
 from schemas.topics import PLAYS
 
@@ -74,6 +75,7 @@ class Worker:
         self.restorer = Restorer(settings, self.store, generation, self._on_barrier)
         self.partitions = Partitions(self.restorer, self._on_barrier, self._on_folded)
         self.watchdog = Watchdog(settings, self._observe)
+        self.identity = LogIdentity(settings, generation)
         self.reranking = Reranking(self.partitions, self.lists)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ranked = ranked
@@ -81,7 +83,8 @@ class Worker:
         self._beside: set[asyncio.Task[None]] = set()
         # one part at a time: each further thread that computes makes the event loop wait longer for its turn
         self._parts_thread = ThreadPoolExecutor(1, "parts")
-        self.app = create_faust_app(settings, group)
+        # what is committed means nothing in another log
+        self.app = create_faust_app(settings, f"{group}-{generation[:12]}")
         self._register()
 
     @property
@@ -112,6 +115,7 @@ class Worker:
                     self.dead_letters,
                     self.coordinator,
                     self.watchdog,
+                    self.identity,
                 )
             ]
             try:
@@ -159,6 +163,7 @@ class Worker:
         records: Sequence[Record] = message.value
         next_offset = records[-1][0] + 1
         await self.delivery.begin()
+        await self.identity.confirmed()
         await self._fold(message, records)
         # the stream hands on what it holds without giving way: a queue of chunks would be one long stop
         await asyncio.sleep(0)
@@ -193,6 +198,8 @@ class Worker:
     async def _on_folded(
         self, state: PartitionState, records: Sequence[Record], folded: Sequence[Folded]
     ) -> None:
+        if state.generation != self.generation:
+            raise LogMismatch(f"the log was made anew: it is {state.generation}, not {self.generation}")
         activated = any(isinstance(result.event, events.Activate) for result in folded)
         changed = activated and self.serving.served(state.partition) != state.model_id
         # a model that comes later brings its lists with it

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
 from schemas import events
 from schemas.errors import LogBroken, LogMismatch, LogUnavailable
@@ -15,6 +15,7 @@ from schemas.settings import Settings
 from schemas.topics import PLAYS, Topic
 
 _READ_MAX_RECORDS = 5_000
+_READ_FETCH_BYTES = 4_194_304
 _MAX_REQUEST_BYTES = 1_000_000
 _STOP_S = 0.5
 _METADATA_S = 5.0
@@ -127,10 +128,18 @@ class LogWriter:
 
 
 class LogReader:
-    """A consumer without a group that reads ranges of one topic."""
+    """A consumer without a group that reads ranges of one topic.
 
-    def __init__(self, settings: Settings, topic: Topic = PLAYS) -> None:
+    Parameters
+    ----------
+    fetch_bytes : about as much as one fetch brings; little for who reads single records
+    """
+
+    def __init__(
+        self, settings: Settings, topic: Topic = PLAYS, *, fetch_bytes: int = _READ_FETCH_BYTES
+    ) -> None:
         self._settings = settings
+        self._fetch_bytes = fetch_bytes
         self._name = topic_name(settings, topic)
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -140,7 +149,7 @@ class LogReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            max_partition_fetch_bytes=4_194_304,
+            max_partition_fetch_bytes=self._fetch_bytes,
             # a fetch that waits for more delays the next one, which may be for another partition
             fetch_max_wait_ms=20,
             check_crcs=True,
@@ -173,6 +182,8 @@ class LogReader:
         ------
         LogUnavailable
             No record came for ``timeout_s`` although the range is not read.
+        LogMismatch
+            The log does not hold the range.
         """
         consumer = self._require()
         where = TopicPartition(self._name, partition)
@@ -184,6 +195,11 @@ class LogReader:
                 async with asyncio.timeout(timeout_s):
                     found = await consumer.getone(where)
                     rest = (await consumer.getmany(where, max_records=_READ_MAX_RECORDS)).get(where, [])
+            except OffsetOutOfRangeError as error:
+                raise LogMismatch(
+                    f"{self._name}/{partition} holds no offset {position}: "
+                    "its records were deleted, or the log was made anew"
+                ) from error
             except (KafkaError, TimeoutError) as error:
                 raise LogUnavailable(
                     f"reading {self._name}/{partition} at offset {position}: {error!r}"
@@ -215,15 +231,42 @@ class LogReader:
             its partitions name different generations.
         """
         partitions = await self._partitions()
-        if len(partitions) != PLAYS.partitions:
-            raise LogMismatch(
-                f"topic {self._name} has {len(partitions)} partitions, not {PLAYS.partitions}: "
-                "copy the log into a topic made by `segue topics`"
-            )
+        self._check_count(len(partitions))
         found = {await self.first_name(partition) for partition in partitions}
         if len(found) != 1:
             raise LogMismatch(f"the partitions of {self._name} name different logs: {sorted(found)}")
         return found.pop()
+
+    async def check(self, generation: str) -> None:
+        """Make sure that the topic still is the log of that generation; costs one record and its metadata.
+
+        Raises
+        ------
+        LogMismatch
+            It was made anew, or has another number of partitions.
+        LogUnavailable
+            Kafka does not answer, or has no such topic now.
+        """
+        consumer = self._require()
+        found = await self.first_name(0)
+        if found != generation:
+            raise LogMismatch(
+                f"topic {self._name} was made anew: it holds log {found}, this program works on {generation}"
+            )
+        try:
+            async with asyncio.timeout(_METADATA_S):
+                await consumer._client.force_metadata_update()
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable(f"metadata of {self._name}: {error!r}") from error
+        if partitions := consumer.partitions_for_topic(self._name):
+            self._check_count(len(partitions))
+
+    def _check_count(self, partitions: int) -> None:
+        if partitions != PLAYS.partitions:
+            raise LogMismatch(
+                f"topic {self._name} has {partitions} partitions, not {PLAYS.partitions}: "
+                "copy the log into a topic made by `segue topics`"
+            )
 
     async def first_name(self, partition: int) -> str:
         """Return the log's name in a partition's first record; raise ``LogMismatch`` without one."""

@@ -204,12 +204,14 @@ def judge(tally: Tally) -> None:
     assert tally.duplicates <= tally.sent - tally.acknowledged, tally
 
 
-async def archive_holds(database: Database, applied: int, hung_after_s: float = 60.0) -> None:
-    """Wait until the archive holds as many events as were applied."""
+async def archive_holds(
+    database: Database, applied: int, hung_after_s: float = 60.0, of_log: str = ""
+) -> None:
+    """Wait until the archive holds as many events, of one log or of any, as were applied."""
     until = time.monotonic() + hung_after_s
     found = -1
     while time.monotonic() < until:
-        found = await database["archive"].count_documents({})
+        found = await database["archive"].count_documents({"_id": {"$regex": f"^{of_log}"}})
         if found >= applied:
             break
         await asyncio.sleep(0.1)
