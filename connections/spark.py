@@ -1,15 +1,20 @@
 """A Spark session: start of the virtual machine, folders, end. Imported only by programs that use Spark."""
 
+import logging
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from connections.python_path import python_path
@@ -17,6 +22,8 @@ from schemas.errors import MissingRequirement
 from schemas.settings import Settings
 
 _LOOPBACK = "127.0.0.1"
+_GRACE_S = 20.0
+_DYING_S = 2.0  # between the end of its connections and its own
 
 
 def spark_log(settings: Settings) -> Path:
@@ -26,7 +33,13 @@ def spark_log(settings: Settings) -> Path:
 
 @contextmanager
 def open_session(
-    settings: Settings, name: str, values: Mapping[str, str], *, java: str = "", loopback: bool = True
+    settings: Settings,
+    name: str,
+    values: Mapping[str, str],
+    *,
+    java: str = "",
+    loopback: bool = True,
+    log: Path | None = None,
 ) -> Iterator[SparkSession]:
     """Yield a Spark session on ``SEGUE_SPARK_MASTER`` whose folders are removed afterwards.
 
@@ -36,6 +49,8 @@ def open_session(
     values : settings of Spark beside those that all programs share
     java : further options of the virtual machine
     loopback : nothing listens outside this machine; a cluster of several needs False
+    log : the virtual machine writes there instead of to this process's streams, and ends with the session;
+        without it, with the process
 
     Raises
     ------
@@ -52,6 +67,8 @@ def open_session(
         os.environ["SPARK_LOCAL_IP"] = _LOOPBACK
         here = {"spark.driver.bindAddress": _LOOPBACK, "spark.driver.host": _LOOPBACK}
     shared = {
+        "spark.master": settings.spark_master,
+        "spark.app.name": f"segue-{name}",
         "spark.driver.memory": settings.spark_memory,
         "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} {java}".strip(),
         "spark.ui.enabled": "false",
@@ -61,24 +78,94 @@ def open_session(
         "spark.log.level": "ERROR",
     }
     try:
-        spark = _start(settings.spark_master, f"segue-{name}", {**here, **shared, **values})
-        try:
-            spark.sparkContext.setCheckpointDir((folder / "checkpoints").as_uri())
-            yield spark
-        finally:
-            spark.stop()
+        with _virtual_machine({**here, **shared, **values}, log) as conf:
+            spark = _start(conf)
+            server = getattr(spark.sparkContext, "_accumulatorServer", None)
+            if log is not None and server is not None:
+                server.handle_error = lambda *_: None  # its thread would print a traceback
+            try:
+                spark.sparkContext.setCheckpointDir((folder / "checkpoints").as_uri())
+                yield spark
+            finally:
+                spark.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(master: str, name: str, values: Mapping[str, str]) -> SparkSession:
-    builder = SparkSession.builder.master(master).appName(name)
-    for key, value in values.items():
-        builder = builder.config(key, value)
+def _start(conf: SparkConf) -> SparkSession:
     try:
-        return builder.getOrCreate()
+        return SparkSession.builder.config(conf=conf).getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
-        raise MissingRequirement(
-            f"Spark did not start ({error}): install Java 17 or later and set JAVA_HOME or PATH; "
-            "`segue doctor` says what is missing"
-        ) from error
+        raise _not_started(error) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let Spark's client log nothing: what it says of a virtual machine that died is raised as well."""
+
+    def others(record: logging.LogRecord) -> bool:
+        return "py4j" not in record.pathname
+
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    root = logging.getLogger()  # part of it is logged there
+    root.addFilter(others)
+    try:
+        yield
+    finally:
+        root.removeFilter(others)
+
+
+@contextmanager
+def _virtual_machine(values: Mapping[str, str], log: Path | None) -> Iterator[SparkConf]:
+    """Yield the configuration; with a log, start the virtual machine before and end it afterwards."""
+    conf = SparkConf(loadDefaults=False)
+    conf.setAll(list(values.items()))
+    if log is None or SparkContext._gateway is not None:
+        yield conf  # Spark starts it itself, or it runs already
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("w") as file:
+            gateway = launch_gateway(conf, {"stdout": file, "stderr": file})  # type: ignore[no-untyped-call]
+    except (PySparkException, Py4JError, OSError) as error:
+        raise _not_started(error) from error
+    SparkContext._ensure_initialized(gateway=gateway, conf=conf)
+    try:
+        with _silence():
+            yield conf
+    finally:
+        SparkContext._gateway = SparkContext._jvm = None
+        _end(gateway)
+
+
+def machine_lives() -> bool:
+    """Tell whether the virtual machine still runs, to be asked after an error of its client."""
+    gateway: Any = SparkContext._gateway
+    if gateway is None:
+        return False
+    try:
+        gateway.proc.wait(_DYING_S)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _end(gateway: Any) -> None:
+    """End the virtual machine: it goes when its standard input does."""
+    try:
+        gateway.shutdown()
+    except (Py4JError, OSError):
+        pass  # it is gone already
+    gateway.proc.stdin.close()
+    try:
+        gateway.proc.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        gateway.proc.kill()
+        gateway.proc.wait()
+
+
+def _not_started(error: Exception) -> MissingRequirement:
+    return MissingRequirement(
+        f"Spark did not start ({error}): install Java 17 or later and set JAVA_HOME or PATH; "
+        "`segue doctor` says what is missing"
+    )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from etl.pool import Outcome
 
@@ -11,13 +11,21 @@ LARGEST = 200
 LONGEST_S = 2.0
 
 
+@runtime_checkable
+class Interruptible(Protocol):
+    """A generator whose wait another thread can end."""
+
+    def interrupt(self) -> None:
+        """Let the value that is being waited for be an error."""
+
+
 async def in_batches(
     outcomes: Generator[Outcome, None, None], seen: Callable[[int], None]
 ) -> AsyncGenerator[list[Outcome], None]:
     """Yield outcomes as lists of at most ``LARGEST``, none held back for longer than ``LONGEST_S``.
 
-    The generator runs in a thread, and is closed at the end; when the caller is cancelled, after the
-    outcome that it is waiting for.
+    The generator runs in a thread, and is closed at the end. When the caller is cancelled it is closed
+    after the outcome that it is waiting for, or sooner if it has a method ``interrupt``.
 
     Parameters
     ----------
@@ -46,6 +54,8 @@ async def in_batches(
             if ended:
                 return
     finally:
+        if isinstance(outcomes, Interruptible):
+            outcomes.interrupt()
         await _end(step)
         outcomes.close()
 
