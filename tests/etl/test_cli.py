@@ -47,6 +47,30 @@ def test_run_and_status_print_one_json_object(
     assert (status["tracks"], status["audio"], status["features"], status["rejected"]) == (2, 1, 1, 2)
 
 
+def test_strict_loads_what_is_good_and_then_exits_1(settings: Settings, write_metadata, row) -> None:
+    bad, good = write_metadata([row("1"), row("x")]), write_metadata([row("1"), row("2")], name="good")
+    ran = etl(settings, "run", "--metadata", str(bad), "--strict", "--json")
+    assert ran.returncode == 1
+    assert json.loads(ran.stdout)["tracks"] == 1
+    assert ran.stderr == "error: --strict: 1 x row (no track id: 1) refused; all else is loaded\n"
+    assert etl(settings, "run", "--metadata", str(bad)).returncode == 0
+    strict = etl(settings, "run", "--metadata", str(good), "--strict")
+    assert (strict.returncode, strict.stderr) == (0, "")
+    assert "Quality of the tables" in strict.stdout
+
+
+def test_without_metadata_the_unpacked_archive_is_taken(settings: Settings, write_metadata, row) -> None:
+    ran = etl(settings, "run")
+    folder = settings.data_dir / "fma" / "fma_metadata"
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        f"error: {folder} does not exist: `segue data get metadata` gets FMA's tables\n",
+    )
+    folder.parent.mkdir(parents=True)
+    write_metadata([row("1")]).rename(folder)
+    assert json.loads(etl(settings, "run", "--json").stdout)["tracks"] == 1
+
+
 def test_a_missing_column_is_one_sentence_and_exit_1(settings: Settings, write_metadata, row) -> None:
     metadata = write_metadata([row("1")], without=("track", "title"))
     ran = etl(settings, "run", "--metadata", str(metadata))

@@ -168,3 +168,71 @@ async def test_another_catalogue_is_not_mixed_in(settings: Settings, write_metad
         with pytest.raises(InvalidInput, match="'demo'"):
             await fma.run(database, write_metadata([row("1")]), None)
         assert await database["tracks"].count_documents({}) == 1
+
+
+async def test_twice_changes_nothing_at_all(settings: Settings, write_metadata, row) -> None:
+    awol = {("album", "id"): "1", ("artist", "bio"): "<p>Hip-Hop\nfrom</p>", ("track", "listens"): "5"}
+    rows = [(number, cells | awol) for number, cells in (row(str(n)) for n in range(1, 30))]
+    metadata = write_metadata([*rows, row("x"), row("3")])
+    names = ("tracks", "track_details", "genres", "rejected_tracks", "catalogue")
+    async with open_documents(settings) as database:
+        runs = []
+        for _ in range(2):
+            report = await fma.run(database, metadata, None)
+            runs.append({name: await database[name].find_raw_batches({}).to_list(None) for name in names})
+        assert (report.changed, report.changed_details, report.changed_genres) == (0, 0, 0)
+        assert runs[0] == runs[1]
+        assert await database["track_details"].find_one({"_id": 1}) == {
+            "_id": 1, "listens": 5, "genre_ids": [21], "album": {"id": 1}, "artist": {"bio": "Hip-Hop from"},
+        }  # fmt: skip
+        stored = await database["etl_reports"].find({}).to_list(None)
+        assert [each["command"] for each in stored] == ["etl run"] * 2
+        assert stored[1]["report"]["rejected_rows"] == {"no track id": 1, "duplicate id": 1}
+    assert report.refusals() == "2 x row (no track id: 1, duplicate id: 1) refused; all else is loaded"
+
+
+async def test_known_bad_clips_are_counted_apart(
+    settings: Settings, tmp_path: Path, write_metadata, write_tone, row
+) -> None:
+    metadata = write_metadata([row("98565"), row("98567"), row("108925"), row("7")])
+    write_tone(tmp_path / "clips" / "098" / "098565.mp3", length_s=1.6)
+    write_tone(tmp_path / "clips" / "098" / "098567.mp3", length_s=30.0)  # repaired
+    (tmp_path / "clips" / "108").mkdir()
+    (tmp_path / "clips" / "108" / "108925.mp3").write_bytes(b"")
+    async with open_documents(settings) as database:
+        alone = await fma.run(database, metadata, None)
+        assert alone.quality["known_bad_clips"].keys() == {"098565", "098567", "108925"}
+        for _ in range(2):
+            report = await fma.run(database, metadata, tmp_path / "clips", processes=1)
+            assert report.rejected_files == {}
+            assert report.known_bad_clips == {"too short": 1, "empty file (0 bytes)": 1}
+            assert report.kept + report.extracted == 1
+            assert report.refusals() is None
+        reasons = {each["_id"]: each["reason"] async for each in database["rejected_tracks"].find({})}
+    assert reasons["fma:108925"] == "empty file (0 bytes): known defect of FMA, the clip holds no sound"
+    assert reasons["fma:98565"].endswith("; known defect of FMA, the clip holds about 1 s of sound")
+
+
+async def test_rows_that_the_crawler_did_not_find_are_told(settings: Settings, write_metadata, row) -> None:
+    metadata = write_metadata([row("1"), row("2")])
+    (metadata / "not_found.json").write_text('{"tracks": [2, 3], "artists": [1]}')
+    async with open_documents(settings) as database:
+        report = await fma.run(database, metadata, None)
+    assert report.quality["not_found_but_there"] == {"tracks": 1, "artists": 2}
+
+
+async def test_a_run_that_ends_in_a_cut_file_is_completed_by_the_next(
+    settings: Settings, write_metadata, row
+) -> None:
+    rows = [row(str(number), title=f"T{number}") for number in range(1, 4001)]
+    metadata = write_metadata(rows, compressed=True)
+    path = metadata / "tracks.csv.gz"
+    whole = path.read_bytes()
+    async with open_documents(settings) as database:
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(InvalidInput, match="cannot be read"):
+            await fma.run(database, metadata, None)
+        path.write_bytes(whole)
+        report = await fma.run(database, metadata, None)
+        assert (report.rows, report.catalogue_tracks) == (4000, 4000)
+        assert await database["track_details"].count_documents({}) == 4000
