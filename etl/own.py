@@ -3,7 +3,8 @@
 import asyncio
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from etl.progress import meter
 from etl.quality import store_report
 from schemas.errors import InvalidInput
 
+_EXAMPLES = 5
 _READ_AT_ONCE = 8  # hashing goes beside waiting for a slow disk
 
 
@@ -29,7 +31,7 @@ class OwnReport:
     ----------
     files : audio files below the folder, and what could not be looked at
     retagged : other bytes, same sound; ``encoded_anew``: other sound, same track
-    rejected : by kind of reason
+    rejected : by kind of reason; ``examples``: the first of each kind
     removed : tracks whose file is gone since the run before
     without_tags : of the files that were read in this run
     other_files : no audio, left alone
@@ -43,6 +45,7 @@ class OwnReport:
     encoded_anew: int = 0
     came_back: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
     removed: int = 0
     without_tags: int = 0
     other_files: int = 0
@@ -86,6 +89,7 @@ async def run(
     report = OwnReport(
         files=len({each.path for each in scan.files} | scan.refused.keys()),
         rejected=dict(Counter(reason.split(":")[0] for reason in refused.values()).most_common()),
+        examples=_examples(refused),
         removed=loading.removed,
         without_tags=sum(not each.names.tagged for each in contents.values()),
         other_files=scan.others,
@@ -97,6 +101,16 @@ async def run(
     )
     await store_report(database, "data add", SOURCE, report.seconds, asdict(report))
     return report
+
+
+def _examples(refused: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the first files of each kind of reason, with what else the reason says."""
+    examples: defaultdict[str, list[str]] = defaultdict(list)
+    for path, reason in sorted(refused.items()):
+        kind, _, details = reason.partition(": ")
+        if len(examples[kind]) < _EXAMPLES:
+            examples[kind].append(f"{path}: {details}" if details else path)
+    return dict(examples)
 
 
 async def _scan(root: Path) -> Scan:

@@ -95,7 +95,7 @@ class Loading:
         await self._write_what_is_left(root, scan, gone, {*copies, *rejected})
         silent = [each.track_id for each in self._placed if each.path in self._rejected]
         await hide(self._database, silent + [each.track_id for each in gone])
-        await drop_never_heard(self._database, self._memory)
+        await drop_never_heard(self._database)
         reasons = self._match.refused | rejected | copies
         files = {path: self._memory.refused[path] for path in self._match.refused}
         files |= {path: self._refusal(path, reason) for path, reason in rejected.items()}

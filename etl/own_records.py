@@ -179,11 +179,15 @@ async def show_again(database: Database, track_ids: Sequence[int]) -> None:
     await answered(operation, "writing tracks")
 
 
-async def drop_never_heard(database: Database, memory: Memory) -> None:
+async def drop_never_heard(database: Database) -> None:
     """Remove the documents of tracks that never had sound and that no file stands for."""
     never = {"source": SOURCE, "removed_ms": {"$exists": True}, "peaks": {"$exists": False}}
     found = await answered(database[TRACKS.name].find(never, {"_id": 1}).to_list(None), "reading tracks")
-    unused = [each["_id"] for each in found if record_id(each["_id"]) not in memory.records]
+    keys = {record_id(each["_id"]): each["_id"] for each in found}
+    # asked now: another run may have just added them
+    records = database[OWN_FILES.name].find({"_id": {"$in": list(keys)}}, {"_id": 1})
+    there = {each["_id"] for each in await answered(records.to_list(None), "reading own files")}
+    unused = [track_id for key, track_id in keys.items() if key not in there]
     for name in (TRACK_DETAILS.name, TRACKS.name):
         await answered(database[name].delete_many({"_id": {"$in": unused}}), f"writing {name}")
 

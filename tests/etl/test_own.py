@@ -289,6 +289,7 @@ async def test_what_cannot_be_looked_at_is_not_taken_for_gone(database: Database
         for folder, mode in zip(folders, modes, strict=True):
             folder.chmod(mode & 0o777)
     assert (told(report), report.rejected) == ({"kept": 1}, {"unreadable folder": 1})
+    assert report.examples == {"unreadable folder": [f"{music / 'closed'}: Permission denied"]}
     assert (await documents(database))["tracks"] == before
     assert told(await add(database, music)) == {"kept": 2}
     assert (await documents(database))["rejected_tracks"] == []
