@@ -1,9 +1,12 @@
 """Holes, repetitions and moves in delivery, against a log in memory read by a real fold."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agents.partitions import Partitions
 from recommender.partition import Folded, PartitionState, Record
@@ -23,6 +26,7 @@ class _LogInMemory:
 
     def __init__(self) -> None:
         self.restored: list[int] = []
+        self.on_read: Callable[[], None] = lambda: None
 
     async def state_below(self, partition: int, offset: int) -> PartitionState:
         self.restored.append(offset)
@@ -31,8 +35,10 @@ class _LogInMemory:
         return state
 
     async def records(self, partition: int, start: int, end: int) -> AsyncIterator[list[Record]]:
-        if start < end:
-            yield _LOG[start:end]
+        for at in range(start, end, 7):
+            await asyncio.sleep(0)
+            self.on_read()
+            yield _LOG[at : min(end, at + 7)]
 
 
 class _World:
@@ -124,3 +130,49 @@ async def test_a_state_left_over_from_an_earlier_assignment_cannot_hide_records(
 
     assert world.digest() == _expected(len(_LOG))
     assert set(range(len(_LOG))) == set(world.live)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_delivered_the_state_is_the_fold_and_nothing_is_left_out(data: st.DataObject) -> None:
+    """Holes, repetitions, moves and commits in any order; a commit is never beyond what was worked off."""
+
+    async def deliver_anything() -> None:
+        world, committed = _World(), 0
+        for _ in range(data.draw(st.integers(1, 8), "deliveries")):
+            if data.draw(st.booleans(), "moves away"):
+                world.partitions.release([0])
+                if data.draw(st.booleans(), "held before its first record"):
+                    await world.partitions.hold(0, committed)
+            start = data.draw(st.integers(0, len(_LOG) - 1), "first")
+            end = data.draw(st.integers(start + 1, len(_LOG)), "end")
+            await world.deliver(start, end, committed)
+            assert world.digest() == _expected(end)
+            worked_off = next(at for at in range(len(_LOG) + 1) if at not in set(world.live))
+            committed = data.draw(st.integers(committed, worked_off), "committed")
+        if committed < len(_LOG):
+            await world.deliver(committed, len(_LOG), committed)
+        assert set(world.live) == set(range(len(_LOG)))
+
+    asyncio.run(deliver_anything())
+
+
+async def test_a_partition_revoked_while_it_catches_up_leaves_nothing_behind(world: _World) -> None:
+    await world.deliver(0, 10)
+    world.log.on_read = lambda: world.partitions.release([0])
+
+    await world.deliver(30, 40)
+    assert world.partitions.states == {}
+
+    world.log.on_read = lambda: None
+    await world.deliver(10, 50, committed=10)
+    assert world.digest() == _expected(50)
+    assert set(world.live) == set(range(50))
+
+
+async def test_every_partition_has_a_state_of_its_own(world: _World) -> None:
+    for partition in range(12):
+        await world.partitions.fold(partition, _LOG[: 10 + partition], 0)
+
+    positions = {partition: state.position for partition, state in world.partitions.states.items()}
+    assert positions == {partition: 10 + partition for partition in range(12)}
