@@ -6,7 +6,7 @@ UV ?= uv
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	--no-header --no-annotate
 
-.PHONY: help setup up test check bench faults lock notice settings-page schema clean
+.PHONY: help setup up test check bench faults mutations lock notice settings-page schema clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -31,9 +31,13 @@ bench: ## install what the benchmarks measure beside ours, and list them; run on
 	@$(PYTHON) stack/bootstrap.py --bench
 	@$(BIN)/python -m bench
 
-faults: ## kill and pause the running programs, and count what was lost: the long form
+faults: ## kill, pause and deceive the running programs; counts add up over runs in .cache/faults.jsonl
 	@$(PYTHON) stack/bootstrap.py --tests
-	SEGUE_FAULT_ROUNDS=5 $(BIN)/python -m pytest tests/faults
+	SEGUE_FAULT_ROUNDS=$${SEGUE_FAULT_ROUNDS:-5} $(BIN)/python -m pytest -s tests/faults
+
+mutations: ## take away one guard at a time and see a fault row turn red
+	@$(PYTHON) stack/bootstrap.py --tests
+	@$(BIN)/python -m tests.faults.mutations
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(COMPILE) pyproject.toml --group build -o requirements.lock
