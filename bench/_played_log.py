@@ -59,21 +59,26 @@ async def append_plays(settings: Settings, count: int, users: int, *, first: int
             await writer.append(PLAYS, made)
 
 
-def past(draw: random.Random, interactions: int) -> bytes:
+def past(draw: random.Random, interactions: int, tracks: int = TRACKS) -> bytes:
     """Return the history of a user who has played so many of the tracks, on average."""
     history = EMPTY
     few, many = max(1, interactions * 2 // 5), interactions * 8 // 5
-    for number, track_id in enumerate(draw.sample(range(1, TRACKS + 1), draw.randint(few, many))):
+    for number, track_id in enumerate(draw.sample(range(1, tracks + 1), draw.randint(few, many))):
         history = apply(history, play(track_id, "past", number))
     return history
 
 
 async def write_start(
-    settings: Settings, users: int, interactions: int = 50
+    settings: Settings,
+    users: int,
+    interactions: int = 50,
+    *,
+    tracks: int = TRACKS,
+    model_id: str | None = None,
 ) -> tuple[dict[int, PartitionState], dict[int, int]]:
     """Write the parts of ``BEFORE`` for all users; return their states and the ends of the log."""
     draw = random.Random(2)
-    histories = [past(draw, interactions) for _ in range(_DISTINCT)]
+    histories = [past(draw, interactions, tracks) for _ in range(_DISTINCT)]
     store, place = SnapshotStore(settings.snapshot_location), DefaultPartitioner()
     states: dict[int, PartitionState] = {}
     async with LogReader(settings) as reader:
@@ -91,6 +96,8 @@ async def write_start(
                     if homes[number] == partition
                 },
                 counts=Counter({Outcome.CONTROL: 1}),
+                model_id=model_id,
+                model_seq=0 if model_id is None else 1,
             )
             write_part(store, BEFORE, state)
             states[partition] = state

@@ -102,14 +102,14 @@ async def _plain(settings: Settings, count: int, before: Histories) -> tuple[flo
         consumer_auto_offset_reset="earliest",
         logging_config=None,
     )
-    raw = {"key_type": bytes, "value_type": bytes}
+    raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
     topic = app.topic(
         topic_name(settings, PLAYS), key_serializer="raw", value_serializer="raw", internal=False, **raw
     )
-    table = app.Table("histories", partitions=PLAYS.partitions, **raw)
+    table: Any = app.Table("histories", partitions=PLAYS.partitions, **raw)
     table.key_serializer = table.value_serializer = "raw"
 
-    @app.agent(topic)  # type: ignore[untyped-decorator]
+    @app.agent(topic)
     async def fold(stream: Any) -> None:
         nonlocal done, began, ended
         async for record in stream.events():

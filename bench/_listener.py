@@ -1,0 +1,116 @@
+"""Hears lists and plays as they appear in their topics, and says how long after the play was accepted."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from connections.event_log import topic_name
+from schemas.settings import Settings
+from schemas.topics import PLAYS, RECOMMENDATIONS
+
+_QUIET_S = 2.0
+
+
+class _Head(msgspec.Struct):
+    partition: int
+    offset: int
+    model_id: str | None
+
+
+class Listener:
+    """Two consumers without a group, at the end of both topics.
+
+    The plays' own consumer is the bare round trip: broker and client, and nothing between.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._decode = msgspec.json.Decoder(_Head).decode
+        self._tasks: list[asyncio.Task[None]] = []
+        self._consumers: list[AIOKafkaConsumer] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was heard."""
+        self._lists: dict[str, list[tuple[int, float]]] = {}
+        self._plays: dict[tuple[str, int], float] = {}
+        self._accepted: list[tuple[str, int, float]] = []
+        self._last = time.perf_counter()
+        self.with_model = False
+
+    async def __aenter__(self) -> Self:
+        for topic, hear in ((RECOMMENDATIONS, self._hear_list), (PLAYS, self._hear_play)):
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._settings.kafka_address, group_id=None, fetch_max_wait_ms=10
+            )
+            await consumer.start()
+            where = [TopicPartition(topic_name(self._settings, topic), p) for p in range(topic.partitions)]
+            consumer.assign(where)
+            await consumer.seek_to_end()
+            self._consumers.append(consumer)
+            self._tasks.append(asyncio.create_task(self._follow(consumer, hear)))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for consumer in self._consumers:
+            await consumer.stop()
+
+    def accepted(self, users: list[str], offsets: list[int]) -> None:
+        """Note that plays were acknowledged just now."""
+        now = time.perf_counter()
+        self._accepted.extend((who, offset, now) for who, offset in zip(users, offsets, strict=True))
+
+    async def quiet(self) -> None:
+        """Return when no list has come for two seconds."""
+        while time.perf_counter() - self._last < _QUIET_S:
+            await asyncio.sleep(0.1)
+
+    def figures(self) -> dict[str, Any]:
+        """Return latencies in milliseconds.
+
+        ``answered`` counts plays with a list that names just their offset; the latency of a play is that of
+        the first list that reflects it.
+        """
+        exact = {(who, offset) for who, lists in self._lists.items() for offset, _ in lists}
+        waits = []
+        for who, offset, at in self._accepted:
+            later = [heard for reflected, heard in self._lists.get(who, ()) if reflected >= offset]
+            if later:
+                waits.append(1000.0 * (min(later) - at))
+        bare = [1000.0 * (self._plays[w, o] - at) for w, o, at in self._accepted if (w, o) in self._plays]
+        return {
+            "answered": sum((who, offset) in exact for who, offset, _ in self._accepted),
+            "reflected": len(waits),
+            "list_ms": _percentiles(waits),
+            "bare_ms": _percentiles(bare),
+        }
+
+    async def _follow(self, consumer: AIOKafkaConsumer, hear: Any) -> None:
+        async for record in consumer:
+            hear(record, time.perf_counter())
+
+    def _hear_list(self, record: Any, now: float) -> None:
+        head = self._decode(record.value)
+        self._last = now
+        self.with_model = self.with_model or head.model_id is not None
+        self._lists.setdefault(record.key.decode(), []).append((head.offset, now))
+
+    def _hear_play(self, record: Any, now: float) -> None:
+        if record.key is not None:
+            self._plays[record.key.decode(), record.offset] = now
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    # a record can be heard before its acknowledgement is: then the wait is none
+    found = np.maximum(values, 0.01) if values else np.array([np.nan])
+    return {name: round(float(np.quantile(found, q)), 2) for name, q in (("p50", 0.5), ("p99", 0.99))}

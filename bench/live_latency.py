@@ -1,0 +1,195 @@
+"""Play in the log -> list in the topic: one worker, 106,574 tracks at rank 64, plays over 100,000 users.
+
+Three loads on one real worker process: 100 plays/s for the latency, beside it the bare round trip of a record
+through the broker; then as many plays as asked for (``--rate``) for the throughput; then twice as many, for
+the behaviour at saturation. ``ratio`` is the 99th percentile of play accepted to list received at 100/s over
+the bare round trip's in the same repeat (lower is better). ``equal`` says whether the worker's states equal
+an independent fold (the audit) and every user who played has a list that reflects the last play.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.audit import audit
+from bench._listener import Listener
+from bench._played_log import commit_start, play, user, write_start
+from connections.documents import open_documents
+from connections.event_log import LogWriter
+from connections.log_topics import ensure_topics
+from connections.model_store import next_seq, save_model
+from recommender.model import canonical_arrays, model_digest
+from schemas import events
+from schemas.documents import CATALOGUE, TRACKS
+from schemas.errors import MissingRequirement, Unavailable
+from schemas.settings import Settings
+from schemas.topics import PLAYS
+from stack.parts import running_parts
+from stack.ports import free_ports
+
+_PARAMETERS = {"rank": 64, "reg_param": 0.3, "alpha": 1.0, "max_iter": 10}
+_BURST_S = 0.01
+
+
+def run(arguments: list[str]) -> dict[str, Any]:
+    """Measure with a broker, a mongod and a worker of its own."""
+    parser = argparse.ArgumentParser(prog="python -m bench live-latency", description=__doc__)
+    parser.add_argument("--tracks", type=int, default=106_574)
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--rate", type=int, default=2_000, help="plays/s of the second load")
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of each load")
+    parser.add_argument("--repeats", type=int, default=5, help="repeats of the load of 100/s")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
+        kafka, controller, mongodb, metrics = free_ports(4)
+        settings = Settings(
+            data_dir=Path(folder),
+            kafka_port=kafka,
+            kafka_controller_port=controller,
+            mongodb_port=mongodb,
+            worker_metrics_port=metrics,
+            snapshot_events=10**9,
+            snapshot_interval_s=1e9,
+        )
+        with running_parts(settings):
+            return asyncio.run(_measured(settings, options))
+
+
+async def _measured(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
+    await ensure_topics(settings)
+    model_id = await _catalogue_and_model(settings, options.tracks)
+    _, ends = await write_start(settings, options.users, tracks=options.tracks, model_id=model_id)
+    await commit_start(settings, "segue-worker", ends)
+    load = _Load(options.users, options.tracks)
+    async with _worker(settings), LogWriter(settings, timeout_s=60.0) as writer, Listener(settings) as heard:
+        await _until_answered(load, writer, heard)
+        quiet = []
+        for _ in range(options.repeats):
+            quiet.append(await load.run(writer, heard, 100, options.seconds))
+        full = await load.run(writer, heard, options.rate, options.seconds)
+        beyond = await load.run(writer, heard, 2 * options.rate, options.seconds)
+        checked = await _audited(settings)
+    ratios = [one["list_ms"]["p99"] / one["bare_ms"]["p99"] for one in quiet]
+    return {
+        "ratio": round(statistics.median(ratios), 2),
+        "low": round(min(ratios), 2),
+        "high": round(max(ratios), 2),
+        "equal": not (checked["lost"] or checked["double"] or checked["pending"] or checked["lists_behind"]),
+        "at_100": quiet,
+        "at_rate": full,
+        "at_twice_the_rate": beyond,
+        "tracks": options.tracks,
+        "users": options.users,
+        "versions": {name: version(name) for name in ("segue", "faust-streaming", "aiokafka", "numpy")},
+    }
+
+
+class _Load:
+    """Plays of random users, at a rate."""
+
+    def __init__(self, users: int, tracks: int) -> None:
+        self._draw = random.Random(5)
+        self._users, self._tracks, self._seq = users, tracks, 0
+
+    async def run(self, writer: LogWriter, heard: Listener, per_s: int, seconds: float) -> dict[str, Any]:
+        """Append plays for some seconds, wait until the lists stop, and return what was measured."""
+        heard.begin()
+        began, sent, waiting = time.perf_counter(), 0, set()
+        while (now := time.perf_counter() - began) < seconds:
+            due = int(now * per_s) - sent
+            if due > 0:
+                task = asyncio.create_task(self.append(writer, heard, due))
+                waiting.add(task)
+                task.add_done_callback(waiting.discard)
+                sent += due
+            await asyncio.sleep(_BURST_S)
+        await asyncio.gather(*waiting)
+        accepted_s = time.perf_counter() - began
+        await heard.quiet()
+        found = heard.figures()
+        return {
+            "plays": sent,
+            "accepted_per_s": round(sent / accepted_s),
+            "answered_share": round(found.pop("answered") / sent, 4),
+            **found,
+        }
+
+    async def append(self, writer: LogWriter, heard: Listener, count: int) -> None:
+        """Append plays and tell the listener when they were accepted."""
+        made = []
+        for _ in range(count):
+            self._seq += 1
+            who = user(self._draw.randrange(self._users))
+            one = play(self._draw.randint(1, self._tracks), "live", self._seq)
+            made.append((who.encode(), events.encode(one)))
+        offsets = await writer.append(PLAYS, made)
+        heard.accepted([key.decode() for key, _ in made], offsets)
+
+
+async def _catalogue_and_model(settings: Settings, tracks: int) -> str:
+    random_ = np.random.default_rng(4)
+    rows = random_.normal(scale=64**-0.5, size=(tracks, 64)).astype(np.float32)
+    ids = np.arange(1, tracks + 1)
+    arrays = canonical_arrays(ids, rows, np.ones(tracks, bool), np.ones(tracks, np.float32))
+    model_id = model_digest(arrays, _PARAMETERS)
+    documents = [
+        {"_id": number, "artist_id": number % (tracks // 7) + 1, "genres": [], "source": "bench"}
+        for number in range(1, tracks + 1)
+    ]
+    async with open_documents(settings) as database:
+        await database[TRACKS.name].insert_many(documents, ordered=False)
+        await database[CATALOGUE.name].insert_one({"_id": "catalogue", "version": "b", "tracks": tracks})
+        meta = {"_id": model_id, "training_id": "b", "snapshot_id": "b", "generation": "b", "metrics": {}}
+        seq = await next_seq(database)
+        await save_model(database, {**meta, **_PARAMETERS, "seq": seq, "created_ms": 0}, arrays)
+    return model_id
+
+
+@asynccontextmanager
+async def _worker(settings: Settings) -> AsyncIterator[None]:
+    given = settings.model_dump(mode="json", exclude_defaults=True)
+    environment = os.environ | {f"SEGUE_{name.upper()}": str(value) for name, value in given.items()}
+    with (settings.data_dir / "worker.log").open("wb") as log:
+        command = [sys.executable, "-m", "agents", "worker"]
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def _until_answered(load: _Load, writer: LogWriter, heard: Listener) -> None:
+    """Return when the worker answers with lists of the model; its first ones are not measured."""
+    until = time.perf_counter() + 120
+    while time.perf_counter() < until:
+        heard.begin()
+        await load.append(writer, heard, 50)
+        await heard.quiet()
+        if heard.figures()["answered"] == 50 and heard.with_model:
+            return
+    raise MissingRequirement("the worker did not answer with lists of the model within 120 s")
+
+
+async def _audited(settings: Settings) -> dict[str, Any]:
+    for _ in range(60):
+        try:
+            found = await audit(settings, [settings.worker_metrics_port])
+            if not found["pending"] and not found["lists_behind"]:
+                return found
+        except Unavailable:
+            pass
+        await asyncio.sleep(0.5)
+    return await audit(settings, [settings.worker_metrics_port])
