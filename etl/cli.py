@@ -66,6 +66,9 @@ def run(
     engine: Annotated[
         Literal["local", "spark"], typer.Option(help="where clips are decoded: processes here, or Spark")
     ] = "local",
+    retry_rejected: Annotated[
+        bool, typer.Option("--retry-rejected", help="read clips again that were refused and have not changed")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="exit 1 at the end if a row or a file was refused")
     ] = False,
@@ -79,7 +82,7 @@ def run(
     from etl.quality_table import print_report
 
     folder = metadata or settings.data_dir / "fma" / "fma_metadata"
-    with _engine(engine, settings) as chosen:
+    with _engine(engine, settings, processes) as chosen:
         report = finish(
             lambda database: program.run(
                 database,
@@ -89,6 +92,7 @@ def run(
                 processes=processes,
                 precomputed=features == "precomputed",
                 engine=chosen,
+                retry_rejected=retry_rejected,
             ),
             settings,
             "FMA",
@@ -99,13 +103,13 @@ def run(
         raise InvalidInput(f"--strict: {sentence}")
 
 
-def _engine(name: str, settings: Settings) -> "AbstractContextManager[Engine | None]":
+def _engine(name: str, settings: Settings, processes: int | None) -> "AbstractContextManager[Engine | None]":
     """Return what extracts features; None stands for processes on this machine."""
     if name == "local":
         return nullcontext()
     from etl.spark_engine import spark_engine
 
-    return spark_engine(settings)
+    return spark_engine(settings, processes)
 
 
 @imports.command()
@@ -126,6 +130,14 @@ def hetrec(
         "HetRec",
         as_json,
     )
+
+
+@app.command()
+def refit(as_json: Json = False) -> None:
+    """Fit the standardisation of features anew on all that are stored: a new revision; the old one stays."""
+    from etl import normalise as program
+
+    finish(program.refit, program_settings(), "Standardisation", as_json)
 
 
 @app.command()

@@ -76,6 +76,7 @@ async def run(
     processes: int | None = None,
     precomputed: bool = False,
     engine: Engine | None = None,
+    retry_rejected: bool = False,
 ) -> FmaReport:
     """Load FMA's metadata and, when ``audio`` is given, the sound of the clips below it.
 
@@ -88,6 +89,7 @@ async def run(
     processes : that decode audio; by default one per core
     precomputed : take features from FMA's `features.csv`; clips then give only peaks and length
     engine : what extracts features; by default processes on this machine
+    retry_rejected : read clips again that were refused and have not changed
 
     Raises
     ------
@@ -118,7 +120,13 @@ async def run(
         files, orphans = with_rows(clips, rows.durations)
         refused |= orphans
         sound = await load_sound(
-            database, files, heard, processes=processes, engine=engine, analyse=not precomputed
+            database,
+            files,
+            heard,
+            processes=processes,
+            engine=engine,
+            analyse=not precomputed,
+            retry_rejected=retry_rejected,
         )
         refused |= {key: explained(key, reason) for key, reason in sound.rejected.items()}
         report.kept, report.extracted = sound.kept, sound.extracted

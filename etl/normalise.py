@@ -6,7 +6,7 @@ can be interrupted and repeated.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from connections.documents import Database, answered
+from connections.documents import Database, answered, ensure_indexes
 from connections.feature_store import Standardisation, newest_scaler, raw_vectors, versions_stored
+from etl.progress import meter
 from schemas.documents import FEATURES, SCALERS, Scaler
 from schemas.errors import InvalidInput
 
@@ -104,12 +105,25 @@ def fit(version: str, raw: NDArray[np.float64], revision: int = 1) -> Standardis
     return moments.standardisation(version, revision)
 
 
-async def moments_of(database: Database, version: str, track_ids: Collection[int] | None = None) -> Moments:
-    """Return the moments of the stored vectors of a definition, of these tracks or of all."""
+def _unseen(_: int) -> None:
+    """Nobody wants to know."""
+
+
+async def moments_of(
+    database: Database,
+    version: str,
+    track_ids: Collection[int] | None = None,
+    seen: Callable[[int], None] = _unseen,
+) -> Moments:
+    """Return the moments of the stored vectors of a definition, of these tracks or of all.
+
+    ``seen`` is called with the number of vectors read.
+    """
     where = None if track_ids is None else {"_id": {"$in": sorted(track_ids)}}
     moments = Moments()
     async for _, raw in raw_vectors(database, version, where):
         moments.add(raw)
+        seen(len(raw))
     return moments
 
 
@@ -133,8 +147,13 @@ async def store(database: Database, scaler: Standardisation) -> Standardisation:
     return scaler
 
 
-async def carry_over(database: Database, scaler: Standardisation) -> int:
-    """Scale the documents that this standardisation has not scaled; return their number."""
+async def carry_over(
+    database: Database, scaler: Standardisation, seen: Callable[[int], None] = _unseen
+) -> int:
+    """Scale the documents that this standardisation has not scaled; return their number.
+
+    ``seen`` is called with the number of documents looked at.
+    """
     scaled = 0
     behind = {"scaler_id": {"$ne": scaler.scaler_id}}
     async for ids, raw in raw_vectors(database, scaler.version, behind):
@@ -150,6 +169,7 @@ async def carry_over(database: Database, scaler: Standardisation) -> int:
         ]
         written = database[FEATURES.name].bulk_write(operations, ordered=False)
         scaled += (await answered(written, "writing features")).modified_count
+        seen(len(operations))
     return scaled
 
 
@@ -164,6 +184,7 @@ async def refit(database: Database) -> RefitReport:
         There are no features.
     """
     started = time.monotonic()
+    await ensure_indexes(database)
     versions = await versions_stored(database)
     if not versions:
         raise InvalidInput("there are no audio features to fit to: load some with `segue etl run`")
@@ -173,12 +194,14 @@ async def refit(database: Database) -> RefitReport:
     except InvalidInput:
         newest = None  # it is damaged: the next revision takes its place
     revision = await _last_revision(database, version)
-    moments = await moments_of(database, version)
+    with meter("fitting", versions[version]) as progress:
+        moments = await moments_of(database, version, seen=progress.advance)
     wanted = moments.standardisation(version, revision)
     new = newest is None or newest.scaler_id != wanted.scaler_id
     if new:
         wanted = await store(database, moments.standardisation(version, revision + 1))
-    rescaled = await carry_over(database, wanted)
+    with meter("scaling", versions[version]) as progress:
+        rescaled = await carry_over(database, wanted, progress.advance)
     return RefitReport(
         version=version,
         revision=wanted.revision,

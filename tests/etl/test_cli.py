@@ -44,6 +44,8 @@ def test_run_and_status_print_one_json_object(
     assert report["rejected_files"] == {"undecodable": 1}
     assert report["rejected_rows"] == {"no track id": 1}
     status = json.loads(etl(settings, "status", "--json").stdout)
+    refit = json.loads(etl(settings, "refit", "--json").stdout)
+    assert (refit["features"], refit["revision"], refit["new"]) == (1, 1, False)
     assert (status["tracks"], status["audio"], status["features"], status["rejected"]) == (2, 1, 1, 2)
 
 
