@@ -8,7 +8,7 @@
 ``parts``        a state as a snapshot part, and back
 ``serving``      catalogue, charts and models as they are ranked with
 ``lists``        ranking, and lists sent until acknowledged
-``reranking``    new lists after an activation, beside the live ones
+``reranking``    lists beside the live ones: after an activation, and with rails that are owed
 ``archive``      applied events to MongoDB, until acknowledged
 ``dead_letters`` records that cannot be folded, with their reason
 ``delivery``     when a chunk is done

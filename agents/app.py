@@ -111,6 +111,7 @@ class Worker:
                 for service in (
                     self.serving,
                     self.lists,
+                    self.reranking,
                     self.archive,
                     self.dead_letters,
                     self.coordinator,

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -13,11 +15,11 @@ from recommender.catalogue import Catalogue, Charts
 from recommender.encoding import History
 from recommender.model import Model
 from recommender.partition import Folded, PartitionState
-from recommender.ranking import RankingConfig, Request, recommend
+from recommender.ranking import Page, RankingConfig, Request, rank
 from recommender.windows import Outcome
 from schemas import events, recommendations
 from schemas.errors import InvalidModel, LogBroken, LogUnavailable
-from schemas.recommendations import Cause, Item, Recommendations, Timings
+from schemas.recommendations import Cause, Recommendations, Timings
 from schemas.topics import RECOMMENDATIONS
 
 _log = structlog.get_logger()
@@ -25,6 +27,9 @@ _RANKED_AT_ONCE = 32
 _RETRY_S = 0.5
 RERANKED_USERS = 2_000
 """Users of a partition, seen last, whose lists are made anew when a model becomes active."""
+BRIEF_AFTER_MS = 200.0
+"""A list whose event was accepted so long ago is made without rails, so that others wait less."""
+_OWED = 20_000  # users whose rails are owed; beyond, those that wait longest get them with their next list
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,20 @@ def users_seen_last(state: PartitionState) -> list[str]:
     return [user_id for _, user_id in seen[:RERANKED_USERS]]
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A list that was made without rails, and the model that ranked it."""
+
+    partition: int
+    wanted: Wanted
+    model_id: str | None
+
+
 class Lists:
     """Ranks lists and sends them; the newest of a user replaces one that is not yet sent.
 
     Run ``run`` beside it. One batch is under way at a time, so lists of a user never overtake each other.
+    Under load lists are brief: their rails are owed, and follow when it has passed (``Reranking``).
 
     Parameters
     ----------
@@ -82,49 +97,85 @@ class Lists:
         self._arrived = asyncio.Event()
         self.sent = 0
         self.waiting_for: str | None = None
+        self.owed: OrderedDict[str, Owed] = OrderedDict()
+        self.last_brief_ms = 0.0
 
-    async def make(self, state: PartitionState, wanted: Sequence[Wanted]) -> asyncio.Future[None]:
-        """Rank the lists of ``wanted`` from ``state``; the future ends when they are acknowledged."""
+    async def make(
+        self, state: PartitionState, wanted: Sequence[Wanted], *, whole: bool = False
+    ) -> asyncio.Future[None]:
+        """Rank the lists of ``wanted`` from ``state``; the future ends when they are acknowledged.
+
+        Parameters
+        ----------
+        whole : with rails, however long ago the events were accepted
+        """
         folded_ms = time.time() * 1000
         for start in range(0, len(wanted), _RANKED_AT_ONCE):
             some = wanted[start : start + _RANKED_AT_ONCE]
-            catalogue, charts = self._serving.catalogue, self._serving.charts
-            requests = [_request(state, one) for one in some]
-            model, ranked = await self._ranked(state, requests, catalogue, charts)
-            ranked_ms = time.time() * 1000
-            for one, items in zip(some, ranked, strict=True):
-                accepted_ms = folded_ms if one.event is None else float(one.event.server_time_ms)
-                message = Recommendations(
-                    generation=self._generation,
-                    partition=state.partition,
-                    offset=one.offset,
-                    model_id=None if model is None else model.model_id,
-                    charts_id=charts.charts_id,
-                    catalogue_version=catalogue.version,
-                    ranking_version=self._config.version,
-                    cause=_cause(one.event),
-                    items=items,
-                    timings=Timings(accepted_ms=accepted_ms, folded_ms=folded_ms, ranked_ms=ranked_ms),
-                )
-                self._outbox[one.user_id] = recommendations.encode(message)
+            now_ms = time.time() * 1000
+            brief = not whole and now_ms - min(_accepted_ms(one, now_ms) for one in some) > BRIEF_AFTER_MS
+            await self._make(state, some, folded_ms, brief=brief)
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(acknowledged)
         self._arrived.set()
         return acknowledged
 
+    async def _make(
+        self, state: PartitionState, some: Sequence[Wanted], folded_ms: float, *, brief: bool
+    ) -> None:
+        catalogue, charts = self._serving.catalogue, self._serving.charts
+        requests = [_request(state, one) for one in some]
+        model, pages = await self._ranked(state, requests, catalogue, charts, rails=not brief)
+        model_id = None if model is None else model.model_id
+        ranked_ms = time.time() * 1000
+        for one, page in zip(some, pages, strict=True):
+            accepted_ms = _accepted_ms(one, folded_ms)
+            message = Recommendations(
+                generation=self._generation,
+                partition=state.partition,
+                offset=one.offset,
+                model_id=model_id,
+                charts_id=charts.charts_id,
+                catalogue_version=catalogue.version,
+                ranking_version=self._config.version,
+                cause=_cause(one.event),
+                items=page.items,
+                timings=Timings(accepted_ms=accepted_ms, folded_ms=folded_ms, ranked_ms=ranked_ms),
+                rails=page.rails,
+                brief=brief,
+            )
+            self._outbox[one.user_id] = recommendations.encode(message)
+            self.owed.pop(one.user_id, None)
+            if brief:
+                self.last_brief_ms = ranked_ms
+                self.owed[one.user_id] = Owed(state.partition, one, model_id)
+        while len(self.owed) > _OWED:
+            self.owed.popitem(last=False)
+
     async def _ranked(
-        self, state: PartitionState, requests: Sequence[Request], catalogue: Catalogue, charts: Charts
-    ) -> tuple[Model | None, list[list[Item]]]:
+        self,
+        state: PartitionState,
+        requests: Sequence[Request],
+        catalogue: Catalogue,
+        charts: Charts,
+        *,
+        rails: bool,
+    ) -> tuple[Model | None, list[Page]]:
         """Rank with the active model; one whose equations cannot be solved is refused as corrupt."""
         while True:
             model = self._serving.model(state)
+            ranked = partial(rank, requests, model, catalogue, charts, self._config, rails=rails)
             try:
-                return model, await asyncio.to_thread(
-                    recommend, requests, model, catalogue, charts, self._config
-                )
+                return model, await asyncio.to_thread(ranked)
             except InvalidModel as error:
                 assert model is not None
                 self._serving.refuse(model.model_id, error)
+
+    def owed_with(self, partition: int, most: int) -> list[Wanted]:
+        """Take what is owed in a partition; a model that ranks since then brings lists of its own."""
+        there = [user_id for user_id, one in self.owed.items() if one.partition == partition][:most]
+        taken = [self.owed.pop(user_id) for user_id in there]
+        return [one.wanted for one in taken if one.model_id == self._serving.served(partition)]
 
     async def run(self) -> None:
         """Send for as long as the worker lives; a broker that is away is waited for."""
@@ -165,6 +216,11 @@ def _request(state: PartitionState, wanted: Wanted) -> Request:
         history=History.empty() if data is None else History.from_bytes(data),
         last_track_id=played,
     )
+
+
+def _accepted_ms(wanted: Wanted, otherwise_ms: float) -> float:
+    """Return when the event was accepted; ``otherwise_ms`` where there is none."""
+    return otherwise_ms if wanted.event is None else float(wanted.event.server_time_ms)
 
 
 def _cause(event: events.UserEvent | None) -> Cause | None:

@@ -1,4 +1,4 @@
-"""After an activation: new lists for users seen lately, beside the live ones and never in their way."""
+"""Lists beside the live ones and never in their way: after an activation, and with rails that are owed."""
 
 import asyncio
 import time
@@ -7,6 +7,9 @@ from agents.lists import Lists, Wanted, users_seen_last
 from agents.partitions import Partitions
 
 _AT_ONCE = 8
+_LOOK_S = 0.25
+CALM_MS = 1_000.0
+"""Time without a brief list after which rails that are owed are made."""
 
 
 class Reranking:
@@ -36,6 +39,25 @@ class Reranking:
                     acknowledged = await self._lists.make(state, wanted)
                 await acknowledged
                 await asyncio.sleep(time.monotonic() - began)
+
+    async def run(self) -> None:
+        """Make lists whole that were brief, whenever the load has passed, for as long as the worker lives."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            while self._lists.owed and time.time() * 1000 - self._lists.last_brief_ms > CALM_MS:
+                began = time.monotonic()
+                async with self._one:
+                    await self._make_whole(next(iter(self._lists.owed.values())).partition)
+                await asyncio.sleep(time.monotonic() - began)
+
+    async def _make_whole(self, partition: int) -> None:
+        async with self._partitions.lock(partition):
+            wanted = self._lists.owed_with(partition, _AT_ONCE)
+            state = self._partitions.states.get(partition)
+            if state is None or not wanted:
+                return
+            acknowledged = await self._lists.make(state, wanted, whole=True)
+        await acknowledged
 
     async def all_with(self, model_id: str) -> None:
         """Make the lists anew in every partition whose active model is ``model_id``."""
