@@ -50,7 +50,7 @@ def write_tables(data: Path, folder: Path, wanted: int, *, full: bool = False) -
             for at, cell in next(filled, ()):
                 row[at] = cell
             table.writerow(row)
-            raw.writerow(_raw_row(row[0]))
+            raw.writerow(_raw_row(row[0], str(number // _TRACKS_PER_ALBUM)))
     return wanted
 
 
@@ -100,14 +100,14 @@ def _filled(
             yield placed
 
 
-def _raw_row(number: str) -> list[str]:
+def _raw_row(number: str, album: str) -> list[str]:
     site = "http://freemusicarchive.org/"
     return [
         number,
         f"{site}music/track/{number}",
         "http://creativecommons.org/licenses/by-nc-sa/3.0/",
-        f"{site}music/album/{number}",
-        f"{site}music/artist/{number}",
+        f"{site}music/album/{album}",
+        f"{site}music/artist/{album}",
         "1",
-        f"{site}file/images/albums/{number}.jpg",
+        f"{site}file/images/albums/{album}.jpg",
     ]
