@@ -13,6 +13,8 @@ from etl.fma_clips import find_clips, with_rows
 from etl.genres import GenreTree, find_genres_file, read_genres, write_genres
 from etl.known_clips import defects_of, explained, is_known
 from etl.not_found import NotFound, read_not_found
+from etl.precomputed import load_precomputed
+from etl.precomputed_table import find_features_file
 from etl.progress import meter
 from etl.quality import Quality, store_report
 from etl.row_writer import BATCH, RowWriter
@@ -101,6 +103,8 @@ async def run(
     folder = tracks_file.parent
     tree = read_genres(find_genres_file(folder))
     not_found = read_not_found(folder)
+    if precomputed:
+        find_features_file(folder)  # before anything is written
     clips, refused = find_clips(audio) if audio is not None else ({}, {})
     await load.claim(database, SOURCE)
     await ensure_indexes(database)
@@ -111,8 +115,6 @@ async def run(
     await rows.load(tracks_file, clips.keys() if clips_only else None)
     reasons = rows.reasons
     if precomputed:
-        from etl.precomputed import load_precomputed
-
         table = await load_precomputed(database, folder, rows.loaded)
         report.precomputed = {**asdict(table), "rejected": table.reasons}
         reasons |= {f"{key}-features": reason for key, reason in table.rejected.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench._feature_table import table_rows, write_table
 from connections.documents import Database, open_documents
 from etl import fma
 from etl.features import NAMES, VERSION
@@ -236,3 +237,34 @@ async def test_a_run_that_ends_in_a_cut_file_is_completed_by_the_next(
         report = await fma.run(database, metadata, None)
         assert (report.rows, report.catalogue_tracks) == (4000, 4000)
         assert await database["track_details"].count_documents({}) == 4000
+
+
+async def test_features_come_from_the_table_and_clips_give_only_peaks_and_length(
+    settings: Settings, tmp_path: Path, write_metadata, write_tone, row
+) -> None:
+    metadata = write_metadata([row("2"), row("3"), row("5")])
+    write_tone(tmp_path / "clips" / "000" / "000002.mp3", length_s=30.0)
+    (tmp_path / "clips" / "000" / "000003.mp3").write_bytes(b"")
+    names = ("tracks", "track_details", "features", "scalers", "rejected_tracks", "catalogue")
+    async with open_documents(settings) as database:
+        with pytest.raises(InvalidInput, match=r"features\.csv"):
+            await fma.run(database, metadata, None, precomputed=True)
+        assert await database["tracks"].count_documents({}) == 0
+        write_table(metadata / "features.csv", table_rows([2, 3, 99]))
+        runs = []
+        for _ in range(2):
+            report = await fma.run(database, metadata, tmp_path / "clips", processes=1, precomputed=True)
+            runs.append([await database[name].find({}).sort("_id", 1).to_list(None) for name in names])
+        tracks, _, features, *_ = runs[0]
+        assert runs[0] == runs[1]
+    assert (report.changed, report.kept, report.rejected_files) == (0, 1, {"empty file (0 bytes)": 1})
+    assert [each["_id"] for each in features] == [2, 3]
+    assert {each["version"] for each in features} == {"precomputed-fma-mean-std-v1"}
+    assert (len(tracks[0]["peaks"]), tracks[1]["audio"]) == (200, None)
+    assert abs(tracks[0]["track_ms"] - 30_000) < 100
+    assert report.precomputed is not None
+    told = {
+        name: report.precomputed[name]
+        for name in ("rows", "loaded", "changed", "without_track", "without_row")
+    }
+    assert told == {"rows": 3, "loaded": 2, "changed": 0, "without_track": 1, "without_row": 1}
