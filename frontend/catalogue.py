@@ -51,6 +51,10 @@ class Catalogue:
         """Return a track, or None."""
         return self._tracks.get(track_id)
 
+    def listed(self, track_id: int) -> bool:
+        """Say whether a track is there and not gone."""
+        return track_id in self._tracks and track_id not in self._gone
+
     def sound(self, track_id: int) -> tuple[Path, str] | None:
         """Return path (as stored) and MIME type of a track's sound, or None."""
         found = self._sounds.get(track_id)

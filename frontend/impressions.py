@@ -9,7 +9,7 @@ from connections.intake import Writer
 from frontend.metrics import Metrics
 from schemas import recommendations
 from schemas.errors import LogUnavailable
-from schemas.recommendations import Impression, Recommendations
+from schemas.recommendations import Impression, Recommendations, ShownRail
 from schemas.topics import IMPRESSIONS
 
 _WAITING = 1_000
@@ -34,6 +34,18 @@ class Impressions:
             model_id=shown.model_id,
             track_ids=[item.track_id for item in shown.items],
             server_time_ms=time.time_ns() // 1_000_000,
+            rails=[
+                ShownRail(
+                    kind=rail.kind, track_id=rail.track_id, track_ids=[item.track_id for item in rail.items]
+                )
+                for rail in shown.rails
+            ],
+            propensities={
+                item.track_id: item.propensity
+                for items in (shown.items, *(rail.items for rail in shown.rails))
+                for item in items
+                if item.propensity is not None
+            },
         )
         try:
             self._waiting.put_nowait((user_id.encode(), recommendations.encode(impression)))

@@ -13,7 +13,7 @@ import structlog
 from frontend.metrics import Metrics
 
 MAX_USERS = 20_000
-"""Lists in memory (some 4 kB each); the others are read from collection ``lists``."""
+"""Lists in memory (some 8 kB each); the others are read from collection ``lists``."""
 _log = structlog.get_logger()
 
 
@@ -22,6 +22,7 @@ class _Head(msgspec.Struct, frozen=True):
     partition: int
     offset: int
     model_id: str | None
+    brief: bool = False
 
 
 _decoder = msgspec.json.Decoder(_Head)
@@ -92,8 +93,10 @@ class NewestLists:
             return
         held = self._lists.get(user_id)
         if held is not None and held[0].generation == head.generation:
-            # at the same offset only a model that came later than its activation makes another list
+            # at the same offset only a model that came later than its activation makes another list,
+            # and one that was brief is made whole
             again = head.offset == held[0].offset and head.model_id == held[0].model_id
+            again = again and (head.brief or not held[0].brief)
             if again or head.offset < held[0].offset:
                 return
         self._lists[user_id] = (head, value)

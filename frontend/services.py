@@ -19,6 +19,7 @@ from frontend.impressions import Impressions
 from frontend.lists import NewestLists
 from frontend.login_limits import FREE_FAILURES_OF_ADDRESS, Bucket, LoginLimits
 from frontend.metrics import Metrics
+from frontend.similar import SimilarTracks
 from schemas.errors import DocumentsUnavailable
 from schemas.settings import Settings
 from schemas.topics import RECOMMENDATIONS
@@ -41,6 +42,7 @@ class Services:
     lists: NewestLists
     tail: TopicTail
     impressions: Impressions
+    similar: SimilarTracks
     metrics: Metrics
     failure: asyncio.Future[None]
     name_limits: LoginLimits = field(default_factory=LoginLimits)
@@ -81,6 +83,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             lists=lists,
             tail=TopicTail(settings, RECOMMENDATIONS, lists.take_in),
             impressions=Impressions(writer, metrics),
+            similar=SimilarTracks(database),
             metrics=metrics,
             failure=asyncio.get_running_loop().create_future(),
         )

@@ -12,9 +12,9 @@ from quart.wrappers.response import ResponseBody
 from quart_schema import document_response, tag
 
 from connections.documents import answered
+from frontend.list_views import RecommendationsView, listed, popular
 from frontend.routes.requests import answer, sender
 from frontend.services import Services, services
-from frontend.views import RecommendationsView, listed, popular
 from schemas.documents import LISTS
 from schemas.errors import DocumentsUnavailable
 from schemas.recommendations import Recommendations, decode_recommendations
@@ -80,15 +80,19 @@ class Stream(ResponseBody):
         yield f"retry: {random.randint(*_RETRY_MS)}\n\n".encode()
         if self._slot.closed:
             return
-        held = await _newest(self._opened, self._user_id)
-        if held is None or _id(decode_recommendations(held)) != self._last_id:
+        value = await _newest(self._opened, self._user_id)
+        held = None if value is None else decode_recommendations(value)
+        if held is None or _id(held) != self._last_id:
             yield self._message(held, pushed=False)
         offered = self._offered()
         while not self._slot.closed:
             value = await self._slot.next(HEARTBEAT_S)
             if value is not None:
-                held = value
-                yield self._message(value, pushed=True)
+                shown = decode_recommendations(value)
+                # a list made whole, or by a model that came late, is no answer to what was just done
+                again = held is not None and _place(shown) == _place(held)
+                held = shown
+                yield self._message(shown, pushed=not again)
             elif held is None and offered != self._offered():
                 offered = self._offered()
                 yield self._message(None, pushed=False)
@@ -99,10 +103,9 @@ class Stream(ResponseBody):
         """Return what a user without a list is shown: the versions of catalogue and charts."""
         return self._opened.catalogue.version, self._opened.catalogue.charts_id
 
-    def _message(self, value: bytes | None, *, pushed: bool) -> bytes:
-        if value is None:
+    def _message(self, shown: Recommendations | None, *, pushed: bool) -> bytes:
+        if shown is None:
             return b"event: recommendations\ndata: " + _encoder.encode(_popular(self._opened)) + b"\n\n"
-        shown = decode_recommendations(value)
         sent_ms = time.time() * 1000 if pushed else None
         view = listed(shown, self._opened.catalogue.get, sent_ms=sent_ms)
         self._opened.impressions.sent(self._user_id, shown)
@@ -141,5 +144,10 @@ def _popular(opened: Services) -> RecommendationsView:
     )
 
 
-def _id(shown: Recommendations) -> str:
+def _place(shown: Recommendations) -> str:
     return f"{shown.generation}.{shown.partition}.{shown.offset}"
+
+
+def _id(shown: Recommendations) -> str:
+    """Return the message's id; a list that is made whole at its place is another message."""
+    return f"{_place(shown)}.brief" if shown.brief else _place(shown)

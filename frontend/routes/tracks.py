@@ -1,4 +1,4 @@
-"""``/api/v1/tracks``, ``search``, ``charts`` and audio: the catalogue."""
+"""``/api/v1/tracks``, ``similar``, ``search``, ``charts`` and audio: the catalogue."""
 
 import asyncio
 from pathlib import Path
@@ -11,14 +11,15 @@ from quart_schema import document_response, tag
 from werkzeug.http import parse_range_header, quote_etag
 
 from connections.documents import answered
+from frontend.list_views import ChartItem, ChartsView, SimilarView, item_view
 from frontend.problems import Problem
 from frontend.routes.requests import answer, sender, whole_number
 from frontend.services import services
-from frontend.views import ChartItem, ChartsView, TrackDetail, TrackPage, item_view
+from frontend.views import TrackDetail, TrackPage
 from schemas.documents import TRACKS
 from schemas.errors import DocumentsUnavailable
 from schemas.events import MAX_ID
-from schemas.recommendations import Item
+from schemas.recommendations import Item, Reason
 
 blueprint = Blueprint("tracks", __name__, url_prefix="/api/v1")
 _BUFFER_BYTES = 65_536
@@ -56,6 +57,25 @@ async def track(track_id: int) -> Response:
         document = None
     peaks = [int(value) for value in (document or {}).get("peaks") or ()]
     return answer(TrackDetail(**msgspec.structs.asdict(found), peaks=peaks))
+
+
+@blueprint.get("/tracks/<int:track_id>/similar")
+@tag(["catalogue"])
+@document_response(SimilarView)
+async def similar(track_id: int) -> Response:
+    """Return tracks like one, nearest first (``limit`` 1 to 100); none where nothing is known of it yet."""
+    await sender()
+    limit = whole_number("limit", 20, least=1, most=100)
+    catalogue = services().catalogue
+    if catalogue.get(track_id) is None:
+        raise Problem(404, f"there is no track {track_id}")
+    model_id, found = await services().similar.near(track_id, limit, catalogue.version, catalogue.listed)
+    items = []
+    for one in found:
+        reason = Reason(kind="audio" if one.by_sound else "similar", track_id=track_id)
+        item = Item(track_id=one.track_id, score=one.cosine, reasons=[reason])
+        items.append(item_view(item, catalogue.get))
+    return answer(SimilarView(track_id=track_id, model_id=model_id, items=items))
 
 
 @blueprint.get("/search")

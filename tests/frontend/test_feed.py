@@ -4,8 +4,11 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import msgspec
 
-from schemas.recommendations import Item, Reason
+from connections.event_log import LogReader
+from schemas.recommendations import Impression, Item, Rail, Reason
+from schemas.topics import IMPRESSIONS
 from tests.frontend.servers import TITLES, Server, publish
 
 
@@ -48,6 +51,69 @@ async def test_a_list_of_the_topic_reaches_the_stream_with_titles_and_hop_times(
     assert hops["accepted_ms"] <= hops["folded_ms"] <= hops["ranked_ms"] <= hops["sent_ms"]
     assert pushed["latency_ms"] > 0
     assert (await user.call("GET", "recommendations"))[1]["offset"] == 41
+
+
+async def test_rails_come_with_titles_and_what_was_shown_is_noted(web: Server, listener: Any) -> None:
+    user = await listener(web)
+    rails = [
+        Rail(kind="because", track_id=1, items=[Item(track_id=3, score=0.9)]),
+        Rail(kind="discovery", items=[Item(track_id=4, score=0.1, propensity=0.25)]),
+    ]
+    stream = user.messages()
+    await anext(stream)
+    await publish(web.settings, await user.user_id(), {5: [2, 7]}, rails=rails)
+    shown = (await anext(stream))["rails"]
+    await stream.aclose()
+
+    assert [(rail["kind"], rail["track_id"], rail["title"], rail["artist"]) for rail in shown] == [
+        ("because", 1, "Dawn", "Artist 1"),
+        ("discovery", None, None, None),
+    ]
+    assert [rail["items"][0]["title"] for rail in shown] == ["Åska", "Paper Kites"]
+    assert [rail["items"][0]["propensity"] for rail in shown] == [None, 0.25]
+    assert (await user.call("GET", "recommendations"))[1]["rails"] == shown
+    noted = await impression_of(web, await user.user_id(), offset=5)
+    assert noted.track_ids == [2, 7]
+    assert [(rail.kind, rail.track_id, rail.track_ids) for rail in noted.rails] == [
+        ("because", 1, [3]),
+        ("discovery", None, [4]),
+    ]
+    assert noted.propensities == {4: 0.25}
+
+
+async def impression_of(web: Server, user_id: str, offset: int) -> Impression:
+    """Return what was noted of a list once it was sent."""
+    for _ in range(100):
+        async with LogReader(web.settings, IMPRESSIONS) as reader:
+            for partition, end in (await reader.end_offsets()).items():
+                async for records in reader.read(partition, 0, end):
+                    for record in records:
+                        noted = msgspec.json.decode(record.value, type=Impression)
+                        if record.key == user_id.encode() and noted.offset == offset:
+                            return noted
+        await asyncio.sleep(0.1)
+    raise AssertionError("no impression in time")
+
+
+async def test_a_brief_list_is_made_whole_once_and_is_no_new_answer(web: Server, listener: Any) -> None:
+    user = await listener(web)
+    user_id = await user.user_id()
+    rails = [Rail(kind="rediscover", items=[Item(track_id=4, score=0.1)])]
+    stream = user.messages()
+    await anext(stream)
+    await publish(web.settings, user_id, {8: [2]}, brief=True)
+    brief = await anext(stream)
+    await publish(web.settings, user_id, {8: [2]}, rails=rails)
+    whole = await anext(stream)
+    await publish(web.settings, user_id, {8: [3]}, brief=True)  # sent again after a crash
+    await publish(web.settings, user_id, {9: [5]})
+    last = await anext(stream)
+    await stream.aclose()
+
+    assert (brief["brief"], brief["rails"], brief["latency_ms"] is not None) == (True, [], True)
+    assert (whole["brief"], len(whole["rails"]), whole["latency_ms"]) == (False, 1, None)
+    assert (brief["offset"], whole["offset"], last["offset"]) == (8, 8, 9)
+    assert brief["id"] != whole["id"]
 
 
 async def test_an_older_list_never_replaces_a_newer_one(web: Server, listener: Any) -> None:
