@@ -167,12 +167,18 @@ class _Worker:
                 self._job = None
                 return job.file, found
         except (EOFError, OSError):
-            self.alive, self._job = False, None
-            if job.attempt < _ATTEMPTS:
-                return _Job(job.file, job.attempt + 1)
-            return job.file, UnreadableAudio(f"the decoder's process died on it: {job.attempt} times")
+            return self._lost(job, "the decoder's process died on it")
+        if not self._started:
+            return self._lost(job, f"no process for it started within {_START_S:g} s")
         self.alive, self._job = False, None
         return job.file, UnreadableAudio(f"not decoded within {self._deadline_s:g} s")
+
+    def _lost(self, job: _Job, happened: str) -> Outcome | _Job:
+        """Return the file to be tried again, or after the last attempt what happened."""
+        self.alive, self._job = False, None
+        if job.attempt < _ATTEMPTS:
+            return _Job(job.file, job.attempt + 1)
+        return job.file, UnreadableAudio(f"{happened}: {job.attempt} times")
 
     def end(self) -> None:
         self.connection.close()
