@@ -67,7 +67,9 @@ class Settings(BaseSettings):
     )
     snapshots_kept: int = Field(5, ge=2, description="complete snapshots that are kept")
     # training
-    spark_master: str = Field("local[2]", description="Spark master of the trainer")
+    spark_master: str = Field(
+        "local[2]", description="Spark master of the trainer and of `etl run --engine spark`"
+    )
     spark_memory: str = Field("1g", description="memory of the Spark driver")
     train_deadline_s: Seconds = Field(3600.0, description="seconds after which a training is ended")
     rank: int = Field(64, ge=2, le=512, description="number of factors of the ALS model")
