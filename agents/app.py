@@ -43,6 +43,11 @@ _RETRY_S = 0.5
 GROUP = "segue-worker"
 
 
+def group_name(group: str, generation: str) -> str:
+    """Return the consumer group of a log: what is committed means nothing in another one."""
+    return f"{group}-{generation[:12]}"
+
+
 class Worker:
     """One worker process: folds its share of ``plays`` and answers each event with a fresh list.
 
@@ -83,8 +88,7 @@ class Worker:
         self._beside: set[asyncio.Task[None]] = set()
         # one part at a time: each further thread that computes makes the event loop wait longer for its turn
         self._parts_thread = ThreadPoolExecutor(1, "parts")
-        # what is committed means nothing in another log
-        self.app = create_faust_app(settings, f"{group}-{generation[:12]}")
+        self.app = create_faust_app(settings, group_name(group, generation))
         self._register()
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
+from agents.app import group_name
 from agents.parts import write_part
 from connections.event_log import LogReader, LogWriter, topic_name
 from connections.snapshot_store import SnapshotStore
@@ -105,14 +106,15 @@ async def write_start(
 
 
 async def commit_start(settings: Settings, group: str, partitions: Iterable[int]) -> None:
-    """Commit offset 1 in a group, so that its first worker restores from ``BEFORE``."""
+    """Commit offset 1 for a group of workers, so that the first of them restores from ``BEFORE``."""
+    async with LogReader(settings) as reader:
+        name = settings.topic_prefix + group_name(group, await reader.generation())
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_address, group_id=group, enable_auto_commit=False
+        bootstrap_servers=settings.kafka_address, group_id=name, enable_auto_commit=False
     )
     await consumer.start()
     try:
-        name = topic_name(settings, PLAYS)
-        where = [TopicPartition(name, partition) for partition in partitions]
+        where = [TopicPartition(topic_name(settings, PLAYS), partition) for partition in partitions]
         consumer.assign(where)
         await consumer.commit(dict.fromkeys(where, 1))
     finally:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.app import GROUP
 from agents.audit import audit
 from bench._listener import Listener
 from bench._played_log import commit_start, play, user, write_start
@@ -71,10 +72,10 @@ async def _measured(settings: Settings, options: argparse.Namespace) -> dict[str
     await ensure_topics(settings)
     model_id = await _catalogue_and_model(settings, options.tracks)
     _, ends = await write_start(settings, options.users, tracks=options.tracks, model_id=model_id)
-    await commit_start(settings, "segue-worker", ends)
+    await commit_start(settings, GROUP, ends)
     load = _Load(options.users, options.tracks)
     async with _worker(settings), LogWriter(settings, timeout_s=60.0) as writer, Listener(settings) as heard:
-        await _until_answered(load, writer, heard)
+        await _until_answered(load, writer, heard, settings.data_dir / "worker.log")
         quiet = []
         for _ in range(options.repeats):
             quiet.append(await load.run(writer, heard, 100, options.seconds))
@@ -171,16 +172,17 @@ async def _worker(settings: Settings) -> AsyncIterator[None]:
             await process.wait()
 
 
-async def _until_answered(load: _Load, writer: LogWriter, heard: Listener) -> None:
+async def _until_answered(load: _Load, writer: LogWriter, heard: Listener, log: Path) -> None:
     """Return when the worker answers with lists of the model; its first ones are not measured."""
     until = time.perf_counter() + 120
     while time.perf_counter() < until:
         heard.begin()
         await load.append(writer, heard, 50)
         await heard.quiet()
-        if heard.figures()["answered"] == 50 and heard.with_model:
+        if heard.figures()["reflected"] == 50 and heard.with_model:
             return
-    raise MissingRequirement("the worker did not answer with lists of the model within 120 s")
+    said = log.read_text(encoding="utf-8", errors="replace")[-2_000:]
+    raise MissingRequirement(f"the worker did not answer with lists of the model within 120 s:\n{said}")
 
 
 async def _audited(settings: Settings) -> dict[str, Any]:
