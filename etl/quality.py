@@ -46,10 +46,10 @@ class Quality:
         if kind not in self.examples[column]:
             self.examples[column][kind] = f"{whose}: {cell[:_EXAMPLE]!r}"
 
-    def count_rows(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Count rows of equal length and the empty cells of each column."""
-        self.rows += len(rows)
-        for name, column in zip(names, zip(*rows, strict=True), strict=False):  # no rows: no columns
+    def count_columns(self, names: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
+        """Count rows, given by their columns, and the empty cells of each column."""
+        self.rows += len(columns[0])
+        for name, column in zip(names, columns, strict=True):
             empty = column.count("")
             if empty:
                 self.empty[name] += empty

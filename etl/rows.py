@@ -4,6 +4,7 @@ A batch is read column by column: each column has one reader, which remembers wh
 """
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from etl import cells
@@ -61,24 +62,24 @@ class RowReader:
         self._genres = genre_reader(tree)
         self._details = DetailReader(self._at, quality)
 
-    def describe(self, numbers: Sequence[int], rows: Sequence[Sequence[str]]) -> list[Described | str]:
+    def describe(self, numbers: Sequence[int], columns: Sequence[Cells]) -> Sequence[Described | str]:
         """Return what each row says, or the reason against it.
 
         Parameters
         ----------
-        numbers : track ids
-        rows : their cells
+        numbers : track ids, at least one
+        columns : for each pair the cells of these rows
         """
-        if not rows:
-            return []
-        columns = list(zip(*rows, strict=True))
         essential = self._essential(columns)
         reasons = self._reasons(essential)
         if not reasons:
             return list(self._described(numbers, columns, essential))
-        usable = [place for place in range(len(rows)) if place not in reasons]
-        found = iter(self.describe([numbers[each] for each in usable], [rows[each] for each in usable]))
-        return [reasons[place] if place in reasons else next(found) for place in range(len(rows))]
+        usable = [place not in reasons for place in range(len(numbers))]
+        if not any(usable):
+            return list(reasons.values())
+        rest = [tuple(compress(column, usable)) for column in columns]
+        found = iter(self.describe(list(compress(numbers, usable)), rest))
+        return [reasons[place] if place in reasons else next(found) for place in range(len(numbers))]
 
     def _column(self, columns: Sequence[Cells], group: str, field: str) -> Cells:
         return columns[self._at[group, field]]

@@ -17,6 +17,7 @@ from etl.rows import LARGEST_ID, Described, RowReader
 from schemas.errors import InvalidInput
 
 _BATCH = 500
+_DIGITS = 10  # of the largest id
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,6 @@ class Rejected:
 
     key: str
     reason: str
-
-
-_PENDING = Rejected("", "")
 
 
 def find_tracks_file(metadata: Path) -> Path:
@@ -102,38 +100,72 @@ class _Table:
         self._essential = {header.index(pair): ".".join(pair) for pair in ESSENTIAL}
         self._seen: set[int] = set()
         pairs = all_pairs(header)
-        self._more = [""] * (len(pairs) - len(header))
+        self._more = len(pairs) - len(header)
         self._raw = RawTables(path.parent, pairs, quality)
         self._reader = RowReader(pairs, tree, quality)
 
     def read(self, rows: Iterator[list[str]]) -> Iterator[Described | Rejected]:
-        number = 0
+        first = 1
         while batch := list(islice(rows, _BATCH)):
-            full = [row for row in batch if len(row) == self._width]
-            self._quality.count_rows(self._names, full)
-            refused = {} if _are_utf8(batch) else self._drop_bytes(full)
-            found: list[Described | Rejected] = []
-            places, numbers, usable = [], [], []
-            for row in batch:
-                number += 1
-                if not row:
-                    continue
-                taken = self._take(number, row, refused)
-                if isinstance(taken, int):
-                    places.append(len(found))
-                    numbers.append(taken)
+            numbers = self._all_usable(batch)
+            if numbers is None:
+                yield from self._one_by_one(first, batch)
+            else:
+                yield from self._described(numbers, batch)
+            first += len(batch)
+
+    def _all_usable(self, batch: Sequence[list[str]]) -> list[int] | None:
+        """Return the track ids of rows if none of them has to be looked at by itself: the common case."""
+        keys = [row[0] if len(row) == self._width else "" for row in batch]
+        together = "".join(keys)
+        if not (together.isascii() and together.isdigit() and min(map(len, keys)) >= 1):
+            return None
+        if max(map(len, keys)) > _DIGITS or not _are_utf8(batch):
+            return None
+        numbers = list(map(int, keys))
+        distinct = set(numbers)
+        if min(numbers) < 1 or max(numbers) > LARGEST_ID or len(distinct) < len(numbers):
+            return None
+        if not self._seen.isdisjoint(distinct):
+            return None
+        self._seen |= distinct
+        return numbers
+
+    def _described(self, numbers: Sequence[int], rows: Sequence[list[str]]) -> Iterator[Described | Rejected]:
+        columns = list(zip(*rows, strict=True))
+        self._quality.count_columns(self._names, columns)
+        if self._raw:
+            columns = self._filled(numbers, rows)
+        else:
+            columns += [("",) * len(rows)] * self._more
+        for number, found in zip(numbers, self._reader.describe(numbers, columns), strict=True):
+            yield Rejected(str(number), found) if isinstance(found, str) else found
+
+    def _filled(self, numbers: Sequence[int], rows: Sequence[list[str]]) -> list[tuple[str, ...]]:
+        more = [""] * self._more
+        for number, row in zip(numbers, rows, strict=True):
+            row += more
+            self._raw.fill(number, row)
+        return list(zip(*rows, strict=True))
+
+    def _one_by_one(self, first: int, batch: Sequence[list[str]]) -> Iterator[Described | Rejected]:
+        refused = self._drop_bytes([row for row in batch if len(row) == self._width])
+        found: list[int | Rejected] = []
+        usable: list[list[str]] = []
+        for place, row in enumerate(batch, start=first):
+            if row:
+                found.append(self._take(place, row, refused))
+                if isinstance(found[-1], int):
                     usable.append(row)
-                    taken = _PENDING
-                found.append(taken)
-            described = self._reader.describe(numbers, usable)
-            for place, track_id, each in zip(places, numbers, described, strict=True):
-                found[place] = Rejected(str(track_id), each) if isinstance(each, str) else each
-            yield from found
+        numbers = [each for each in found if isinstance(each, int)]
+        described = self._described(numbers, usable) if usable else iter(())
+        for each in found:
+            yield each if isinstance(each, Rejected) else next(described)
 
     def _drop_bytes(self, rows: Sequence[list[str]]) -> dict[str, str]:
         """Empty the cells that are not UTF-8; return the reason against rows where one is essential."""
         refused: dict[str, str] = {}
-        for row in rows:
+        for row in (each for each in rows if not _are_utf8([each])):
             for position, cell in enumerate(row):
                 if position and not _are_utf8([[cell]]):
                     if position in self._essential:
@@ -142,23 +174,18 @@ class _Table:
                     row[position] = ""
         return refused
 
-    def _take(self, number: int, row: list[str], refused: Mapping[str, str]) -> int | Rejected:
-        """Return the track id of a row, filled from the raw tables, or the reason against it."""
+    def _take(self, place: int, row: list[str], refused: Mapping[str, str]) -> int | Rejected:
+        """Return the track id of a row, or the reason against it."""
         key = row[0]
-        if not (key.isascii() and key.isdigit() and len(key) <= 10 and 1 <= int(key) <= LARGEST_ID):
-            return Rejected(f"row-{number}", f"no track id: {key[:40]!a} is not a positive whole number")
+        if not (key.isascii() and key.isdigit() and len(key) <= _DIGITS and 1 <= int(key) <= LARGEST_ID):
+            return Rejected(f"row-{place}", f"no track id: {key[:40]!a} is not a positive whole number")
         track_id = int(key)
         if len(row) != self._width:
             return Rejected(str(track_id), f"wrong number of columns: {len(row)} instead of {self._width}")
         if track_id in self._seen:
             return Rejected(str(track_id), "duplicate id: the first row counts")
         self._seen.add(track_id)
-        if key in refused:
-            return Rejected(str(track_id), refused[key])
-        row += self._more
-        if self._raw:
-            self._raw.fill(track_id, row)
-        return track_id
+        return Rejected(str(track_id), refused[key]) if key in refused else track_id
 
 
 def _are_utf8(rows: Sequence[Sequence[str]]) -> bool:

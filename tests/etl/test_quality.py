@@ -12,9 +12,9 @@ from schemas.settings import Settings
 
 def test_gaps_are_given_in_percent() -> None:
     found = Quality()
-    found.count_rows(["track_id", "track_title", "track_composer"], [["1", "a", ""], ["2", "", ""]])
-    found.count_rows(["track_id", "track_title", "track_composer"], [["3", "c", ""]])
-    found.count_rows(["track_id", "track_title", "track_composer"], [])
+    names = ["track_id", "track_title", "track_composer"]
+    found.count_columns(names, [("1", "2"), ("a", ""), ("", "")])
+    found.count_columns(names, [("3",), ("c",), ("",)])
     assert found.report()["missing_percent"] == {"track_composer": 100.0, "track_title": 33.33}
 
 
@@ -56,7 +56,7 @@ def test_the_table_shows_what_was_found_and_no_control_sequence(capsys) -> None:
 
     found = Quality(licences=Counter({"[red]x": 1}))
     found.fault("track_listens", "not a whole number", "track 2", "\x1b[31mmany")
-    found.count_rows(["track_id", "track_title"], [["1", ""]])
+    found.count_columns(["track_id", "track_title"], [("1",), ("",)])
     report = FmaReport(rows=1, rejected_rows={"no title": 1})
     report.quality = {
         **found.report(),

@@ -38,8 +38,8 @@ CELL = st.one_of(PLAUSIBLE, MARKUP, st.text(max_size=20))
 
 def describe(*rows: dict[tuple[str, str], str], quality: Quality | None = None) -> list[Any]:
     reader = RowReader(PAIRS, TREE, quality or Quality())
-    cells = [[row.get(pair, "") for pair in PAIRS] for row in rows]
-    return reader.describe(list(range(1, len(rows) + 1)), cells)
+    columns = [tuple(row.get(pair, "") for row in rows) for pair in PAIRS]
+    return list(reader.describe(list(range(1, len(rows) + 1)), columns))
 
 
 def texts(value: object) -> Iterator[str]:
