@@ -69,8 +69,8 @@ def run(arguments: list[str]) -> dict[str, Any]:
 
 
 async def _measured(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
-    await ensure_topics(settings)
-    model_id = await _catalogue_and_model(settings, options.tracks)
+    generation = await ensure_topics(settings)
+    model_id = await _catalogue_and_model(settings, options.tracks, generation)
     _, ends = await write_start(settings, options.users, tracks=options.tracks, model_id=model_id)
     await commit_start(settings, GROUP, ends)
     load = _Load(options.users, options.tracks)
@@ -139,7 +139,7 @@ class _Load:
         heard.accepted([key.decode() for key, _ in made], offsets)
 
 
-async def _catalogue_and_model(settings: Settings, tracks: int) -> str:
+async def _catalogue_and_model(settings: Settings, tracks: int, generation: str) -> str:
     random_ = np.random.default_rng(4)
     rows = random_.normal(scale=64**-0.5, size=(tracks, 64)).astype(np.float32)
     ids = np.arange(1, tracks + 1)
@@ -152,9 +152,13 @@ async def _catalogue_and_model(settings: Settings, tracks: int) -> str:
     async with open_documents(settings) as database:
         await database[TRACKS.name].insert_many(documents, ordered=False)
         await database[CATALOGUE.name].insert_one({"_id": "catalogue", "version": "b", "tracks": tracks})
-        meta = {"_id": model_id, "training_id": "b", "snapshot_id": "b", "generation": "b", "metrics": {}}
+        meta = {"_id": model_id, "training_id": "b", "snapshot_id": "b", "metrics": {}}
         seq = await next_seq(database)
-        await save_model(database, {**meta, **_PARAMETERS, "seq": seq, "created_ms": 0}, arrays)
+        await save_model(
+            database,
+            {**meta, **_PARAMETERS, "generation": generation, "seq": seq, "created_ms": 0},
+            arrays,
+        )
     return model_id
 
 
