@@ -50,6 +50,30 @@ async def test_the_catalogue_changes_with_its_tracks_and_only_then(settings: Set
     assert len({empty["version"], one["version"], other["version"]}) == 3
 
 
+async def test_the_version_depends_on_what_is_said_not_on_the_order_of_fields_or_time_stamps(
+    settings: Settings,
+) -> None:
+    audio = {"path": "a.mp3", "mime": "audio/mpeg", "bytes": 5, "sha256": "0", "modified_ns": 1}
+    said = dict(track(2, "2", audio=audio, removed_ms=3, genres=["G", "H"]))
+    versions = []
+    async with open_documents(settings) as database:
+        for document in (
+            said,
+            dict(reversed(said.items())),
+            said
+            | {"audio": dict(reversed(audio.items())) | {"modified_ns": 9}, "peaks": [1], "licence_url": "x"},
+            said | {"audio": audio | {"bytes": 6}},
+            said | {"genres": ["H", "G"]},
+            said | {"audio": None},
+            {name: value for name, value in said.items() if name != "removed_ms"},
+        ):
+            await database["tracks"].delete_many({})
+            await database["tracks"].insert_one(document)
+            versions.append((await load.publish_catalogue(database, "own"))["version"])
+    assert versions[0] == versions[1] == versions[2]
+    assert len(set(versions)) == 5
+
+
 async def test_a_reason_that_stays_keeps_its_time(settings: Settings) -> None:
     async with open_documents(settings) as database:
         rejected = database["rejected_tracks"]
