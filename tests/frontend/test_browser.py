@@ -11,6 +11,7 @@ from playwright.async_api import Page, async_playwright, expect
 from connections.event_log import LogReader
 from frontend.routes.pages import DIST
 from schemas import events
+from schemas.recommendations import Item, Rail, Reason
 from tests.frontend.servers import PASSWORD, Listener, Server, publish
 
 ARGUMENTS = [
@@ -107,6 +108,101 @@ async def test_a_played_track_sounds_and_its_end_and_a_like_reach_the_log(web: S
     assert hide.track_id == 3
 
 
+RAILS = [
+    Rail(
+        kind="because",
+        track_id=1,
+        items=[
+            Item(track_id=3, score=0.9, reasons=[Reason(kind="similar", track_id=1)]),
+            Item(track_id=4, score=0.8, reasons=[Reason(kind="audio", track_id=1)]),
+        ],
+    ),
+    Rail(kind="discovery", items=[Item(track_id=5, score=0.1, propensity=0.5)]),
+]
+
+
+async def test_rails_stand_beside_the_list_and_a_play_names_its_rail(web: Server, page: Page) -> None:
+    user = await register(page, web)
+    user_id = await user.user_id()
+    await publish(web.settings, user_id, {1: [2]}, rails=RAILS)
+    await expect(page.get_by_role("heading", level=2)).to_have_text(
+        ["Because you played “Dawn”", "Discovery"]
+    )
+    because = page.get_by_role("region", name="Because you played “Dawn”")
+    await expect(because.locator(".title")).to_have_text(["Åska", "Paper Kites"])
+    await expect(because.locator(".reason")).to_have_text(["by its sound"])
+
+    await because.get_by_role("button", name="Play Paper Kites").focus()
+    await page.keyboard.press("l")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".player .title")).to_have_text("Paper Kites")
+    await page.keyboard.press("l")  # the row with the focus is the playing one: the like is taken back
+    await expect(page.locator(".player.empty")).to_be_visible(timeout=15_000)
+
+    found = {event.seq: event for event in await logged(web, user_id, 3)}
+    like, unlike, play = (found[seq] for seq in sorted(found)[:3])
+    assert (like.track_id, unlike.track_id, play.track_id) == (4, 4, 4)
+    assert (play.source.rail, play.source.position, play.source.model_id) == ("because", 1, "m" * 64)
+
+
+async def test_rails_follow_the_newest_list_and_outlive_a_brief_one(web: Server, page: Page) -> None:
+    user = await register(page, web)
+    user_id = await user.user_id()
+    await publish(web.settings, user_id, {1: [2]}, rails=RAILS)
+    await expect(page.locator(".rail .title")).to_have_text(["Åska", "Paper Kites", "North Window"])
+
+    await publish(web.settings, user_id, {2: [3]}, brief=True)
+    await expect(page.locator(".made .title")).to_have_text(["Åska"])
+    await expect(page.locator(".rail .title")).to_have_text(["Paper Kites", "North Window"])
+    await expect(page.locator("details.updated summary")).to_contain_text("you liked Dawn,")
+
+    await publish(
+        web.settings, user_id, {2: [3]}, rails=[Rail(kind="rediscover", items=[Item(track_id=6, score=1.0)])]
+    )
+    await expect(page.get_by_role("heading", level=2)).to_have_text(["Rediscover"])
+    await expect(page.locator(".rail .title")).to_have_text(["Slow Engine"])
+    await expect(page.locator("details.updated summary")).to_contain_text("you liked Dawn,")
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+async def test_rails_fit_the_screen_and_words_at_the_top_lead_to_them(
+    web: Server, page: Page, width: int
+) -> None:
+    user = await register(page, web)
+    await page.set_viewport_size({"width": width, "height": 700})
+    many = [Item(track_id=track_id, score=0.5) for track_id in (3, 4, 5, 6, 90)]
+    await publish(
+        web.settings,
+        await user.user_id(),
+        {1: [2, 7, 1]},
+        rails=[Rail(kind="because", track_id=2, items=many)],
+    )
+    await expect(page.locator(".rail .row")).to_have_count(5)
+
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    jumps = page.get_by_role("navigation", name="On this page")
+    await expect(jumps).to_be_visible(visible=width < 1000)
+    if width < 1000:
+        await jumps.get_by_role("button").click()
+        await expect(page.get_by_role("heading", level=2)).to_be_focused()
+        heading = await page.get_by_role("heading", level=2).bounding_box()
+        header = await page.locator("header.top").bounding_box()
+        assert heading is not None
+        assert header is not None
+        assert heading["y"] >= header["y"] + header["height"] - 1
+
+
+async def test_a_track_has_a_page_with_more_like_it(web: Server, page: Page) -> None:
+    await register(page, web)
+    await page.locator(".row", has_text="Åska").get_by_role("link", name="Åska").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Åska")
+    await expect(page.get_by_role("heading", level=2)).to_have_text("More like this")
+    await page.go_back()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Popular here while Segue learns")
+    await page.goto(f"{web.url}/#/track/999999")
+    await expect(page.get_by_role("alert")).to_contain_text("there is no track 999999")
+
+
 async def test_events_wait_in_the_page_while_the_server_does_not_take_them(web: Server, page: Page) -> None:
     user = await register(page, web)
     await page.route("**/api/v1/events", lambda route: route.abort())
@@ -171,7 +267,7 @@ async def test_the_page_fits_a_narrow_screen_and_follows_the_colour_scheme(
     await page.emulate_media(color_scheme=scheme)
     await page.locator(".row .art").first.click()
     await page.set_viewport_size({"width": 320, "height": 640})
-    for screen in ("home", "charts", "search", "history"):
+    for screen in ("home", "charts", "search", "history", "track/1"):
         await page.goto(f"{web.url}/#/{screen}")
         await expect(page.locator("main h1")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -12,10 +12,11 @@ import { History } from "./screens/history.js";
 import { Home } from "./screens/home.js";
 import { Login } from "./screens/login.js";
 import { Search } from "./screens/search.js";
+import { Track } from "./screens/track.js";
 import { leave, restore } from "./session.js";
 import { route, username } from "./store.js";
 
-const SCREENS = { home: Home, charts: Charts, search: Search, history: History };
+const SCREENS = { home: Home, charts: Charts, search: Search, history: History, track: Track };
 
 function Header() {
   return html`<header class="top">

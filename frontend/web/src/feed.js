@@ -3,6 +3,7 @@ import { announcement, changed, link, list, username } from "./store.js";
 import { listTitle, causeWords } from "./words.js";
 import { dispatch } from "./player/engine.js";
 import { get } from "./api.js";
+import { completes, fresh, isNewer, merged } from "./newest.js";
 
 const LOCK = "segue-feed";
 const MAX_WAIT_MS = 30_000;
@@ -93,22 +94,16 @@ function lead() {
   });
 }
 
-// Newer means greater offset, within one log.
-export function isNewer(next, held) {
-  if (!held || held.offset == null) return true;
-  if (next.offset == null) return false;
-  return next.generation !== held.generation || next.offset > held.offset;
-}
-
 function show(next) {
   const held = list.value;
   if (!isNewer(next, held)) return;
-  const before = new Set((held?.items ?? []).map((item) => item.track_id));
-  const fresh = held ? next.items.filter((item) => !before.has(item.track_id)).map((item) => item.track_id) : [];
-  list.value = next;
-  changed.value = new Set(fresh);
-  dispatch({ type: "upcoming", tracks: next.items, rail: "made-for-you", modelId: next.model_id });
-  if (held && next.cause) {
-    announcement.value = `${listTitle(next)}: ${fresh.length} new of ${next.items.length}. ${causeWords(next)}`;
+  const shown = merged(next, held);
+  const found = fresh(shown, held);
+  const said = completes(next, held); // what follows later is no news
+  list.value = shown;
+  changed.value = new Set(found.ids);
+  dispatch({ type: "upcoming", tracks: shown.items, rail: "made-for-you", modelId: shown.model_id });
+  if (held && shown.cause && !said) {
+    announcement.value = `${listTitle(shown)}: ${found.inList} new of ${shown.items.length}. ${causeWords(shown)}`;
   }
 }

@@ -4,7 +4,7 @@ import { hide, less, like } from "./actions.js";
 import { dispatch, player } from "./player/engine.js";
 import { current } from "./player/reducer.js";
 import { go } from "./routes.js";
-import { list } from "./store.js";
+import { list, seen } from "./store.js";
 
 export const help = signal(false);
 export const enabled = signal(localStorage.getItem("segue.shortcuts") !== "off");
@@ -24,7 +24,7 @@ function toggle() {
 function meant() {
   const row = document.activeElement?.closest?.("[data-track]");
   const id = row ? Number(row.dataset.track) : null;
-  return list.value?.items.find((item) => item.track_id === id) ?? current(player.value);
+  return seen.get(id) ?? current(player.value);
 }
 
 const withTrack = (act) => () => { const track = meant(); if (track) act(track); };

@@ -1,11 +1,14 @@
-// Which screen is shown; the address says it (#/charts), so back and forward work.
-import { route } from "./store.js";
+// Which screen is shown; the address says it (#/charts, #/track/7), so back and forward work.
+import { route, routeTrack } from "./store.js";
 
 export const ROUTES = { home: "Home", charts: "Charts", search: "Search", history: "History" };
+export const trackAddress = (trackId) => `#/track/${trackId}`;
 
 function read() {
-  const name = location.hash.replace(/^#\//, "");
-  route.value = name in ROUTES ? name : "home";
+  const [name, id] = location.hash.replace(/^#\//, "").split("/");
+  const trackId = name === "track" && /^[1-9]\d{0,15}$/.test(id ?? "") ? Number(id) : null;
+  routeTrack.value = trackId;
+  route.value = trackId ? "track" : name in ROUTES ? name : "home";
 }
 
 export function go(name) {

@@ -11,6 +11,8 @@ export function reasonWords(item) {
       if (!others.length) return "because of what you played";
       return `because you played ${others.slice(0, 2).map((reason) => quoted(reason.title)).join(" and ")}`;
     }
+    case "similar": return first.title ? `heard by listeners of ${quoted(first.title)}` : "heard by the same listeners";
+    case "heard": return heardWords(first);
     case "audio": return first.title ? `sounds like ${quoted(first.title)}` : "sounds like what you play";
     case "taste": return "of a genre you chose";
     case "discovery": return "something new for you";
@@ -23,6 +25,39 @@ export function shareWords(item) {
   return (item.reasons ?? [])
     .filter((reason) => reason.kind === "interaction" && reason.share != null)
     .map((reason) => `${reason.title ?? "a track"}: ${Math.round(reason.share * 100)} % of the score`);
+}
+
+const month = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
+
+function heardWords({ count, last_ms: lastMs }) {
+  const done = count > 0 ? `played ${count === 1 ? "once" : `${count} times`}, last` : "liked, last met";
+  return lastMs ? `${done} in ${month.format(lastMs)}` : done.replace(", last", "");
+}
+
+// What the heading of a rail does not say already.
+export function railReasonWords(kind, item) {
+  const reasons = item.reasons ?? [];
+  if (kind === "because" || kind === "similar") return reasons[0]?.kind === "audio" ? "by its sound" : null;
+  if (kind === "discovery") return reasonWords({ reasons: reasons.filter((reason) => reason.kind !== "discovery") });
+  return reasonWords(item);
+}
+
+export function railTitle(rail) {
+  switch (rail.kind) {
+    case "because": return rail.title ? `Because you played ${quoted(rail.title)}` : "Because of what you played";
+    case "rediscover": return "Rediscover";
+    case "discovery": return "Discovery";
+    default: return rail.kind;
+  }
+}
+
+export function railWords(rail) {
+  switch (rail.kind) {
+    case "because": return rail.artist ? `Nearest to the track by ${rail.artist}` : "Nearest to that track";
+    case "rediscover": return "You loved these, and have not heard them for long";
+    case "discovery": return "New to you, by artists you have not heard lately";
+    default: return null;
+  }
 }
 
 const DONE = {

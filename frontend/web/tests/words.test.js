@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { causeWords, clock, historyWords, hops, listTitle, reasonWords } from "../src/words.js";
+import { causeWords, clock, historyWords, hops, listTitle, railReasonWords, railTitle, railWords, reasonWords } from "../src/words.js";
 
 test("a reason names what was played", () => {
   const reasons = [{ kind: "interaction", title: "Dawn", share: 0.61 }, { kind: "interaction", title: "Tide", share: 0.2 }];
@@ -30,4 +30,27 @@ test("times and entries read as words", () => {
   assert.equal(clock(65_400), "1:05");
   assert.equal(historyWords({ type: "play", end_reason: "skipped", listened_ms: 4000 }), "skipped after 0:04");
   assert.equal(historyWords({ type: "like" }), "Liked");
+});
+
+test("a rail has a heading and a promise", () => {
+  const because = { kind: "because", title: "Dawn", artist: "Ann", items: [] };
+  assert.equal(railTitle(because), "Because you played “Dawn”");
+  assert.equal(railWords(because), "Nearest to the track by Ann");
+  assert.equal(railTitle({ kind: "because", title: null }), "Because of what you played");
+  for (const kind of ["rediscover", "discovery"]) {
+    assert.ok(railTitle({ kind }));
+    assert.ok(railWords({ kind }));
+  }
+});
+
+test("a row says what its rail's heading does not say", () => {
+  const similar = { reasons: [{ kind: "similar", title: "Dawn" }] };
+  assert.equal(railReasonWords("because", similar), null);
+  assert.equal(reasonWords(similar), "heard by listeners of “Dawn”");
+  assert.equal(railReasonWords("because", { reasons: [{ kind: "audio", title: "Dawn" }] }), "by its sound");
+  const found = { reasons: [{ kind: "discovery" }, { kind: "interaction", title: "Tide", share: 0.5 }] };
+  assert.equal(railReasonWords("discovery", found), "because you played “Tide”");
+  const heard = { reasons: [{ kind: "heard", count: 12, last_ms: Date.UTC(2026, 2, 14) }] };
+  assert.match(railReasonWords("rediscover", heard), /^played 12 times, last in .*2026/);
+  assert.match(reasonWords({ reasons: [{ kind: "heard", count: 0, last_ms: Date.UTC(2026, 2, 14) }] }), /^liked, last met in/);
 });

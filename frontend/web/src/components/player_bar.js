@@ -5,6 +5,7 @@ import { get } from "../api.js";
 import { hide, hideArtist, less } from "../actions.js";
 import { dispatch, player } from "../player/engine.js";
 import { current } from "../player/reducer.js";
+import { trackAddress } from "../routes.js";
 import { clock } from "../words.js";
 import { Cover } from "./cover.js";
 import { Icon } from "./icons.js";
@@ -67,7 +68,7 @@ export function PlayerBar() {
   const waiting = state.status === "loading" || state.status === "stalled";
   return html`<section class="player" aria-label="Player" data-status=${state.status} data-track=${track.track_id}>
     <div class="now"><${Cover} track=${track} />
-      <div class="what"><p class="title">${track.title}</p><p class="by">${track.artist} <${Licence} track=${track} /></p></div></div>
+      <div class="what"><p class="title"><a href=${trackAddress(track.track_id)}>${track.title}</a></p><p class="by">${track.artist} <${Licence} track=${track} /></p></div></div>
     <div class="controls">
       <div class="buttons">
         <button class="quiet" onClick=${() => dispatch({ type: "previous" })} aria-label="Previous" title="Previous (k)"><${Icon} name="previous" /></button>

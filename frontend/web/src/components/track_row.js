@@ -2,12 +2,16 @@ import { html } from "../html.js";
 import { hide, less, like, play } from "../actions.js";
 import { dispatch, player } from "../player/engine.js";
 import { current } from "../player/reducer.js";
-import { changed, hidden, liked } from "../store.js";
-import { reasonWords, shareWords } from "../words.js";
+import { changed, hidden, liked, see } from "../store.js";
+import { trackAddress } from "../routes.js";
+import { railReasonWords, reasonWords, shareWords } from "../words.js";
 import { Cover } from "./cover.js";
 import { Icon } from "./icons.js";
 
-function PlayButton({ track, tracks, rail, modelId }) {
+const SAID = new Set(["because", "rediscover", "discovery", "similar"]); // their headings say the reason already
+const LIVE = new Set(["made-for-you", "because", "rediscover", "discovery"]);
+
+export function PlayButton({ track, tracks, rail, modelId }) {
   const state = player.value;
   const here = current(state)?.track_id === track.track_id;
   const running = here && (state.status === "playing" || state.status === "stalled" || state.status === "loading");
@@ -26,8 +30,8 @@ export function LikeButton({ track }) {
     aria-label="Like ${track.title}" title="Like (l)"><${Icon} name="heart" /></button>`;
 }
 
-function Reason({ item }) {
-  const words = reasonWords(item);
+function Reason({ item, rail }) {
+  const words = SAID.has(rail) ? railReasonWords(rail, item) : reasonWords(item);
   const shares = shareWords(item);
   if (!words) return null;
   if (!shares.length) return html`<p class="reason">${words}</p>`;
@@ -36,14 +40,15 @@ function Reason({ item }) {
 
 export function TrackRow({ track, tracks, rail, modelId, aside }) {
   const here = current(player.value)?.track_id === track.track_id;
-  const names = ["row", here && "current", changed.value.has(track.track_id) && rail === "made-for-you" && "fresh"];
+  const names = ["row", here && "current", changed.value.has(track.track_id) && LIVE.has(rail) && "fresh"];
+  see(track);
   return html`<li class=${names.filter(Boolean).join(" ")} data-track=${track.track_id}>
     <${PlayButton} ...${{ track, tracks, rail, modelId }} />
     <div class="what">
-      <p class="title">${track.title}</p>
+      <p class="title"><a href=${trackAddress(track.track_id)}>${track.title}</a></p>
       <p class="by">${track.artist}${track.genres?.length ? html`<span class="genre"> · ${track.genres.slice(0, 2).join(", ")}</span>` : null}
         ${track.playable ? null : html`<span class="mute"> · no sound here</span>`}</p>
-      <${Reason} item=${track} />
+      <${Reason} item=${track} rail=${rail} />
     </div>
     ${aside == null ? null : html`<span class="aside">${aside}</span>`}
     <div class="acts">

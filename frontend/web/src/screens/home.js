@@ -1,4 +1,5 @@
 import { html } from "../html.js";
+import { Rails } from "../components/rails.js";
 import { TrackList } from "../components/track_row.js";
 import { list } from "../store.js";
 import { causeWords, hops, listTitle } from "../words.js";
@@ -17,7 +18,12 @@ export function Home() {
   const shown = list.value;
   if (!shown) return html`<h1 tabindex="-1">Made for you</h1><p class="empty" aria-busy="true">Loading your list…</p>`;
   const title = listTitle(shown);
-  return html`<h1 tabindex="-1">${title}</h1><${Updated} shown=${shown} />
-    ${shown.items.length ? html`<${TrackList} tracks=${shown.items} rail="made-for-you" modelId=${shown.model_id} label=${title} />`
-    : html`<p class="empty">The catalogue is empty. Load one with <code>segue etl</code>, and this page fills.</p>`}`;
+  if (!shown.items.length) {
+    return html`<h1 tabindex="-1">${title}</h1><${Updated} shown=${shown} />
+      <p class="empty">The catalogue is empty. Load one with <code>segue etl</code>, and this page fills.</p>`;
+  }
+  return html`<div class=${shown.rails?.length ? "page" : ""}>
+    <div class="made"><h1 tabindex="-1">${title}</h1><${Updated} shown=${shown} />
+      <${TrackList} tracks=${shown.items} rail="made-for-you" modelId=${shown.model_id} label=${title} /></div>
+    <${Rails} shown=${shown} /></div>`;
 }
