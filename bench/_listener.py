@@ -33,6 +33,7 @@ class Listener:
         self._decode = msgspec.json.Decoder(_Head).decode
         self._tasks: list[asyncio.Task[None]] = []
         self._consumers: list[AIOKafkaConsumer] = []
+        self.all_reflected = True
         self.begin()
 
     def begin(self) -> None:
@@ -87,6 +88,7 @@ class Listener:
             later = [heard for reflected, heard in self._lists.get(who, ()) if reflected >= offset]
             if later:
                 waits.append(1000.0 * (min(later) - at))
+        self.all_reflected = self.all_reflected and len(waits) == len(self._accepted)
         bare = [1000.0 * (self._plays[w, o] - at) for w, o, at in self._accepted if (w, o) in self._plays]
         return {
             "answered": sum((who, offset) in exact for who, offset, _ in self._accepted),
