@@ -177,7 +177,7 @@ async def test_rails_fit_the_screen_and_words_at_the_top_lead_to_them(
         {1: [2, 7, 1]},
         rails=[Rail(kind="because", track_id=2, items=many)],
     )
-    await expect(page.locator(".rail .row")).to_have_count(5)
+    await expect(page.locator(".rail .tile")).to_have_count(5)
 
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     jumps = page.get_by_role("navigation", name="On this page")

@@ -8,7 +8,7 @@ function Rail({ rail, modelId }) {
   const heading = `rail-${rail.kind}`;
   return html`<section class="rail" aria-labelledby=${heading} data-rail=${rail.kind}>
     <h2 id=${heading} tabindex="-1">${railTitle(rail)}</h2><p class="promise">${railWords(rail)}</p>
-    <${TrackList} tracks=${rail.items} rail=${rail.kind} modelId=${modelId} label=${railTitle(rail)} /></section>`;
+    <${TrackList} tracks=${rail.items} rail=${rail.kind} modelId=${modelId} label=${railTitle(rail)} tiles /></section>`;
 }
 
 function jump(kind) {

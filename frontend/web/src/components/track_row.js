@@ -38,9 +38,9 @@ function Reason({ item, rail }) {
   return html`<details class="reason"><summary>${words}</summary><ul>${shares.map((share) => html`<li>${share}</li>`)}</ul></details>`;
 }
 
-export function TrackRow({ track, tracks, rail, modelId, aside }) {
+export function TrackRow({ track, tracks, rail, modelId, aside, tile }) {
   const here = current(player.value)?.track_id === track.track_id;
-  const names = ["row", here && "current", changed.value.has(track.track_id) && LIVE.has(rail) && "fresh"];
+  const names = [tile ? "tile" : "row", here && "current", changed.value.has(track.track_id) && LIVE.has(rail) && "fresh"];
   see(track);
   return html`<li class=${names.filter(Boolean).join(" ")} data-track=${track.track_id}>
     <${PlayButton} ...${{ track, tracks, rail, modelId }} />
@@ -59,9 +59,9 @@ export function TrackRow({ track, tracks, rail, modelId, aside }) {
   </li>`;
 }
 
-export function TrackList({ tracks, rail, modelId, aside, label }) {
+export function TrackList({ tracks, rail, modelId, aside, label, tiles = false }) {
   const shown = tracks.filter((track) => !hidden.value.has(track.track_id));
   return html`<ol class="tracks" aria-label=${label}>${shown.map((track) => html`<${TrackRow} key=${track.track_id}
-    ...${{ track, tracks: shown, rail, modelId, aside: aside?.(track) }} />`)}</ol>`;
+    ...${{ track, tracks: shown, rail, modelId, aside: aside?.(track), tile: tiles }} />`)}</ol>`;
 }
 
