@@ -143,7 +143,7 @@ def read_rows(layout: Layout, wanted: Collection[int]) -> Generator[Rows, None, 
     InvalidInput
         The file ends in the middle of its compressed data, or cannot be read.
     """
-    wanted = wanted if isinstance(wanted, (set, frozenset, dict)) else set(wanted)
+    wanted = wanted if isinstance(wanted, (set, frozenset, dict, range)) else set(wanted)
     seen: set[int] = set()
     broken: list[tuple[str, str]] = []
     try:
