@@ -43,8 +43,8 @@ def listens_of(history: bytes) -> int:
     return int(History.from_bytes(history).interactions["listens"].sum())
 
 
-async def held_histories(settings: Settings) -> dict[str, bytes]:
-    """Ask for a snapshot and return every user's history from its parts, read as plain Parquet files."""
+async def snapshot_folder(settings: Settings) -> Path:
+    """Ask for a snapshot, wait until it is complete, and return where it lies."""
     async with LogReader(settings) as reader:
         generation = await reader.generation()
     async with LogWriter(settings) as writer:
@@ -52,8 +52,12 @@ async def held_histories(settings: Settings) -> dict[str, bytes]:
     store = SnapshotStore(settings.snapshot_location)
     manifest = await wait_for_snapshot(store, generation, snapshot_id, timeout_s=120)
     assert sorted(manifest.cut) == list(range(12)), manifest
-    folder = Path(store.uri.removeprefix("file://")) / generation / snapshot_id
-    return await asyncio.to_thread(_read, folder)
+    return Path(store.uri.removeprefix("file://")) / generation / snapshot_id
+
+
+async def held_histories(settings: Settings) -> dict[str, bytes]:
+    """Return every user's history from the parts of a new snapshot, read as plain Parquet files."""
+    return await asyncio.to_thread(_read, await snapshot_folder(settings))
 
 
 def _read(folder: Path) -> dict[str, bytes]:

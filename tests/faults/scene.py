@@ -19,7 +19,14 @@ from schemas.settings import Settings
 from tests.faults.arrivals import Arrivals
 from tests.faults.ledger import Ledger, Tally
 from tests.faults.load import Acknowledged, Load
-from tests.faults.oracle import differences, expected_listens, held_histories, listens_of, users_behind
+from tests.faults.oracle import (
+    differences,
+    expected_listens,
+    held_histories,
+    listens_of,
+    snapshot_folder,
+    users_behind,
+)
 from tests.programs import WorkerProcess, worker_process
 from tests.worlds import begin_world, settled, worked_off
 
@@ -127,6 +134,7 @@ async def _end(settings: Settings) -> None:
 class Scene:
     """One round of a row: what goes on in the background, and what is counted."""
 
+    settings: Settings
     tally: Tally
     draw: random.Random
     load: Load
@@ -136,6 +144,10 @@ class Scene:
     async def some_time(self, least_s: float = 0.3, most_s: float = 1.2) -> None:
         """Let a random time pass."""
         await asyncio.sleep(self.draw.uniform(least_s, most_s))
+
+    async def snapshot(self) -> None:
+        """Ask for a snapshot and wait until it is complete."""
+        await snapshot_folder(self.settings)
 
     async def note_recovery(self, since_s: float, hung_after_s: float = 90.0) -> None:
         """Wait until an event accepted after ``since_s`` is answered, and note how long that took."""
@@ -152,7 +164,7 @@ async def scene(
     background = Load(settings, tally.seed, world.fresh_users(users), per_s)
     async with open_documents(settings) as database, Arrivals(settings) as arrivals:
         async with background:
-            yield Scene(tally, random.Random(f"{row}/{tally.seed}"), background, arrivals, database)
+            yield Scene(settings, tally, random.Random(f"{row}/{tally.seed}"), background, arrivals, database)
         tally.sent, tally.acknowledged = background.acknowledged.sent, len(background.acknowledged.accepted)
         await count(world, tally, background.acknowledged)
         ledger.note(tally)
@@ -190,6 +202,7 @@ async def folded_to_the_end(world: World, hung_after_s: float = 240.0) -> None:
     until = time.monotonic() + hung_after_s
     positions: dict[int, int] = {}
     while time.monotonic() < until:
+        assert world.ports(), "no worker runs any more"
         positions = await world.positions()
         if all(positions.get(partition, -1) >= end for partition, end in ends.items()):
             return

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from agents.verify import verify
 from tests.faults.ledger import LONG, Ledger
 from tests.faults.scene import SESSION_S, World, held_once, scene
 
@@ -15,10 +16,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if LONG else 240)]
 async def test_f1_a_killed_worker_loses_nothing_and_doubles_nothing(
     world: World, ledger: Ledger, fault_round: int
 ) -> None:
+    """Each kill finds a snapshot part, commits after it, and events that are not committed."""
     worker = await world.worker("first")
     async with scene(world, ledger, "F1", "SIGKILL of the worker") as one:
         for _ in range(5 if LONG else 1):
-            await one.some_time()
+            await one.snapshot()
+            await one.some_time(1.2, 2.5)
             killed = time.time()
             worker.kill()
             worker.start()
@@ -48,17 +51,20 @@ async def test_f2_a_stopped_worker_ends_cleanly_and_the_next_goes_on(
 async def test_a_worker_paused_beyond_its_session_spoils_nothing(
     world: World, ledger: Ledger, fault_round: int
 ) -> None:
-    paused, _ = await world.worker("first"), await world.worker("second")
+    """A snapshot that is asked for meanwhile waits until another worker has folded the paused one's share."""
+    _, paused = await world.worker("first"), await world.worker("second")
     async with scene(world, ledger, "pause", "SIGSTOP of one of two beyond its session") as one:
         await held_once(world, ["first", "second"])
         await one.some_time()
         stopped = time.time()
         paused.pause()
-        await asyncio.sleep(2.0 * SESSION_S if LONG else 1.4 * SESSION_S)
+        await one.snapshot()
+        await asyncio.sleep(max(0.0, stopped + (2.0 if LONG else 1.4) * SESSION_S - time.time()))
         await one.note_recovery(stopped)
         paused.go_on()
         one.tally.kills += 1
         await held_once(world, ["first", "second"])
+    assert (await verify(world.settings, None))["equal"]
 
 
 async def test_f3_up_to_four_workers_share_the_partitions_while_they_come_and_go(
