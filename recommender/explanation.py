@@ -49,16 +49,26 @@ def top_shares(solution: Solution, items: NDArray[np.float64], top: int = 3) -> 
     Per item a list of ``(row of the model, share of the score)``; equal shares by row. A share can exceed 1
     where other interactions speak against the item. Empty where the score is not positive.
     """
-    if len(items) == 0:
-        return []
+    rows, best = greatest_shares(solution, items, top)
+    return [
+        [(row, share) for row, share in zip(of_rows, of_shares, strict=True) if share > 0.0]
+        for of_rows, of_shares in zip(rows.tolist(), best.tolist(), strict=True)
+    ]
+
+
+def greatest_shares(
+    solution: Solution, items: NDArray[np.float64], top: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return for each item its greatest contributors, greatest first, also those that are not positive.
+
+    Returns
+    -------
+    rows of the model : int64 [k, t <= top]
+    shares of the score : float64 [k, t], rounded to 1e-6; equal ones by row
+    """
     parts = contributions(solution, items)
     scores = parts.sum(axis=1)
     # rounded before ordering, so that noise of the last bit cannot order two equal interactions
     shares = np.round(parts / np.where(scores >= LEAST_SCORE, scores, np.inf)[:, None], 6)
     order = np.argsort(-shares, axis=1, kind="stable")[:, :top]
-    best = np.take_along_axis(shares, order, axis=1)
-    rows = solution.rows[order]
-    return [
-        [(row, share) for row, share in zip(of_rows, of_shares, strict=True) if share > 0.0]
-        for of_rows, of_shares in zip(rows.tolist(), best.tolist(), strict=True)
-    ]
+    return solution.rows[order], shares[np.arange(len(shares))[:, None], order]

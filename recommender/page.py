@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from recommender.candidates import RankingSpace
 from recommender.catalogue import Catalogue, Charts
 from recommender.cold_start import ColdStart
-from recommender.explanation import top_shares
+from recommender.explanation import greatest_shares
 from recommender.exploration import Numbers
-from recommender.foldin import Solution, Strengths
+from recommender.foldin import Solution
 from recommender.personal import Known, choose
 from recommender.rails import Board, add_because, add_rediscover, drawn_for_discovery
 from recommender.ranking_config import RankingConfig
@@ -55,10 +55,10 @@ def known_page(
     if not rails:
         [items] = _explained(space, user.solution, [(listed, config.reasons)])
         return Page(items + filled, [])
-    board = Board(space.catalogue, user.stands, choice.taken(), config)
+    board = Board(space.catalogue, user.stands, user.rows, choice.taken(), config)
     if seed is not None:
         add_because(board, space, *seed, user, config)
-    add_rediscover(board, space.catalogue, user.strengths, user.stands, config)
+    add_rediscover(board, space.catalogue, user.stands, user.rows, config)
     drawn = drawn_for_discovery(board, space, choice, user, config)
     new = _Scored(drawn.items, drawn.scores, drawn.propensities)
     items, discovered = _explained(
@@ -71,7 +71,6 @@ def known_page(
 def cold_page(
     catalogue: Catalogue,
     charts: Charts,
-    strengths: Strengths,
     stands: Standing,
     numbers: Numbers,
     config: RankingConfig,
@@ -90,9 +89,11 @@ def cold_page(
         Item(track_id=int(ids[row]), score=one.score, reasons=one.reasons, propensity=one.propensity)
         for row, one in placed.items()
     ]
-    board = Board(catalogue, stands, set(placed), config)
-    if rails:
-        add_rediscover(board, catalogue, strengths, stands, config)
+    if not rails:
+        return Page(items, [])
+    rows = catalogue.rows(stands.track_ids)
+    board = Board(catalogue, stands, rows, set(placed), config)
+    add_rediscover(board, catalogue, stands, rows, config)
     return Page(items, board.rails)
 
 
@@ -111,18 +112,25 @@ def _explained(
     """Return the items of each part, with at most so many past interactions that speak for each."""
     model = space.model
     rows = np.concatenate([part.items for part, _ in parts])
-    shares = top_shares(solution, model.factor_rows[rows].astype(np.float64), max(n for _, n in parts))
-    ids = dict(zip(solution.rows.tolist(), model.track_ids[solution.rows].tolist(), strict=True))
-    those = zip(model.track_ids[rows].tolist(), model.fitted[rows].tolist(), shares, strict=True)
+    most = max(reasons for _, reasons in parts)
+    speaking, shares = greatest_shares(solution, model.factor_rows[rows].astype(np.float64), most)
+    those = zip(
+        model.track_ids[rows].tolist(),
+        model.fitted[rows].tolist(),
+        model.track_ids[speaking].tolist(),
+        shares.tolist(),
+        strict=True,
+    )
     found = []
     for part, reasons in parts:
         items = []
         for score, propensity in zip(part.scores, part.propensities, strict=True):
-            track_id, fitted, of_item = next(those)
+            track_id, fitted, by, of_score = next(those)
             kind: ReasonKind = "interaction" if fitted else "audio"
-            why = [Reason(kind=kind, track_id=ids[row], share=share) for row, share in of_item[:reasons]]
-            if propensity is not None:
-                why.insert(0, _DISCOVERY)
+            why = [] if propensity is None else [_DISCOVERY]
+            for spoken, share in zip(by[:reasons], of_score, strict=False):
+                if share > 0.0:
+                    why.append(Reason(kind=kind, track_id=spoken, share=share))
             items.append(Item(track_id=track_id, score=score, reasons=why, propensity=propensity))
         found.append(items)
     return found

@@ -10,7 +10,7 @@ from recommender.candidates import RankingSpace, best, score_exactly
 from recommender.catalogue import Charts
 from recommender.cold_start import ColdStart
 from recommender.exploration import Numbers, draw, uniform_weights
-from recommender.foldin import Solution, Strengths
+from recommender.foldin import Solution
 from recommender.ranking_config import RankingConfig
 from recommender.selection import Selection
 from recommender.standing import Standing
@@ -25,14 +25,13 @@ class Known:
 
     Attributes
     ----------
-    strengths, solution : what was solved, and the solution
+    solution : the user's solved equation
     stands : how the tracks of the history stand with the user
     items, rows : int64 [t], rows of the model and of the catalogue of those tracks, -1 where there is none
     approximate : float32 [items], scores of all items; those that are not allowed become -inf in it
     numbers : the user's random numbers
     """
 
-    strengths: Strengths
     solution: Solution
     stands: Standing
     items: NDArray[np.int64]

@@ -17,6 +17,7 @@ the rails in this order. A rail of fewer than ``rail_least`` tracks is left out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,6 @@ from numpy.typing import NDArray
 from recommender.candidates import RankingSpace, best
 from recommender.catalogue import Catalogue
 from recommender.exploration import draw, falling_weights
-from recommender.foldin import Strengths
 from recommender.personal import Choice, Known
 from recommender.ranking_config import RankingConfig
 from recommender.selection import Selection
@@ -36,6 +36,11 @@ from schemas.recommendations import Item, Rail, RailKind, Reason
 class Board:
     """What stands on a page so far, and what may never stand there: rows of the catalogue.
 
+    Parameters
+    ----------
+    rows : int64 [t], of the tracks of the history, -1 where there is none
+    taken : rows that stand in the list
+
     Attributes
     ----------
     taken : rows that stand on the page
@@ -43,10 +48,16 @@ class Board:
     """
 
     def __init__(
-        self, catalogue: Catalogue, stands: Standing, taken: set[int], config: RankingConfig
+        self,
+        catalogue: Catalogue,
+        stands: Standing,
+        rows: NDArray[np.int64],
+        taken: set[int],
+        config: RankingConfig,
     ) -> None:
-        self._catalogue = catalogue
-        self._barred = {-1, *catalogue.rows(stands.barred(same_second=True)).tolist()}
+        self._barred = {-1, *rows[stands.forbidden | stands.same_second].tolist()}
+        if stands.last_track_id is not None:
+            self._barred.update(catalogue.rows(np.array([stands.last_track_id], np.int64)).tolist())
         self._artists = set(stands.hidden_artists.tolist())
         self._config = config
         self.taken = taken
@@ -69,20 +80,24 @@ class Board:
             self.rails.append(Rail(kind=kind, items=items, track_id=track_id))
 
 
-def seed_of(space: RankingSpace, strengths: Strengths, stands: Standing, config: RankingConfig) -> int | None:
-    """Return the row of the model of the track of ``because``, None where there is none."""
-    track_ids, values = strengths
-    at = np.searchsorted(stands.track_ids, track_ids)
-    rows = space.model.rows(track_ids)
-    fit = (stands.heard[at] > 0) & ~stands.unwanted[at] & (values > 0) & (rows >= 0)
-    fit &= space.catalogue_rows[rows] >= 0
-    if not fit.any():
+def seed_of(
+    stands: Standing, items: NDArray[np.int64], rows: NDArray[np.int64], config: RankingConfig
+) -> int | None:
+    """Return the row of the model of the track of ``because``, None where there is none.
+
+    Parameters
+    ----------
+    items, rows : int64 [t], rows of the model and of the catalogue of the tracks of the history
+    """
+    fit = (stands.heard > 0) & ~stands.unwanted & (stands.strength > 0) & (items >= 0) & (rows >= 0)
+    timed = fit & (stands.last_s > 0)
+    at = np.flatnonzero(timed if timed.any() else fit)
+    if not len(at):
         return None
-    timed = fit & (stands.last_s[at] > 0)
-    fit = timed if timed.any() else fit
-    rows, values, last_s = rows[fit], values[fit], stands.last_s[at[fit]]
-    order = np.lexsort((rows, -values, -last_s))[: config.heard_last]
-    return int(rows[order[np.argmax(values[order])]])
+    strength = stands.strength[at]
+    # the tracks ascend by id, and so do their rows of the model: the order of those that are alike otherwise
+    order = np.lexsort((-strength, -stands.last_s[at]))[: config.heard_last]
+    return int(items[at[order[np.argmax(strength[order])]]])
 
 
 def add_because(
@@ -119,30 +134,35 @@ def add_because(
 
 
 def add_rediscover(
-    board: Board, catalogue: Catalogue, strengths: Strengths, stands: Standing, config: RankingConfig
+    board: Board, catalogue: Catalogue, stands: Standing, rows: NDArray[np.int64], config: RankingConfig
 ) -> None:
     """Add what the user liked or listened to often, and has not met for long."""
-    track_ids, values = strengths
-    at = np.searchsorted(stands.track_ids, track_ids)
-    loved = stands.liked[at] | (stands.heard[at] >= config.rediscover_listens)
-    fit = loved & ~stands.unwanted[at] & (values > 0) & ~stands.lately(config.rediscover_days)[at]
-    if np.count_nonzero(fit) < config.rail_least:
+    loved = (stands.liked | (stands.heard >= config.rediscover_listens)) & ~stands.unwanted
+    at = np.flatnonzero(loved & (stands.strength > 0) & ~stands.lately(config.rediscover_days) & (rows >= 0))
+    if len(at) < config.rail_least:
         return
-    track_ids, at, scores = track_ids[fit], at[fit], np.round(values[fit], 6)
-    order = np.lexsort((track_ids, -scores))
-    rows = catalogue.rows(track_ids[order])
+    scores = np.round(stands.strength[at], 6)
+    order = np.argsort(-scores, kind="stable")  # ties by track id
+    at, scores = at[order], scores[order]
+    rows = rows[at]
     artists = catalogue.artist_ids[rows].tolist()
     selection, chosen = board.selection(), []
-    for one, row, artist in zip(order.tolist(), rows.tolist(), artists, strict=True):
+    for place, (row, artist) in enumerate(zip(rows.tolist(), artists, strict=True)):
         if selection.missing <= 0:
             break
         if board.may_stand(row, artist) and selection.take(row, artist):
-            chosen.append(one)
-    heard, last_s = stands.heard[at[chosen]].tolist(), stands.last_s[at[chosen]].tolist()
-    those = zip(track_ids[chosen].tolist(), scores[chosen].tolist(), heard, last_s, strict=True)
+            chosen.append(place)
+    at = at[chosen]
+    those = zip(
+        stands.track_ids[at].tolist(),
+        scores[chosen].tolist(),
+        stands.heard[at].tolist(),
+        (1000 * stands.last_s[at]).tolist(),
+        strict=True,
+    )
     items = [
-        Item(track_id=one, score=score, reasons=[Reason(kind="heard", count=count, last_ms=1000 * last)])
-        for one, score, count, last in those
+        Item(track_id=one, score=score, reasons=[Reason(kind="heard", count=count, last_ms=last_ms)])
+        for one, score, count, last_ms in those
     ]
     board.add("rediscover", items, list(selection.taken))
 
@@ -179,11 +199,12 @@ def _pool(
     artists = set(space.catalogue.artist_ids[lately[lately >= 0]].tolist())
     gone = taken.union(user.rows.tolist())
     those = zip(candidates.known, candidates.rows, candidates.artists, strict=True)
-    found = [
+    free = (
         at
         for at, (known, row, artist) in enumerate(those)
         if not known and row not in gone and artist not in artists
-    ][: config.discovery_pool]
+    )
+    found = list(islice(free, config.discovery_pool))
     if len(found) == config.discovery_pool or candidates.exhausted:
         rows, of_artists = ([of[at] for at in found] for of in (candidates.rows, candidates.artists))
         return candidates.items[found], rows, of_artists, [candidates.scores[at] for at in found]

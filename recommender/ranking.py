@@ -22,7 +22,7 @@ from recommender.candidates import RankingSpace, ranking_space, score_all
 from recommender.catalogue import Catalogue, Charts
 from recommender.encoding import History
 from recommender.exploration import Numbers
-from recommender.foldin import Solution, Strengths, solve
+from recommender.foldin import Solution, solve
 from recommender.model import Model
 from recommender.page import Page, cold_page, known_page
 from recommender.personal import Known
@@ -101,13 +101,13 @@ def rank(
     warm: list[_Warm] = []
     for at, request in enumerate(requests):
         given = strengths(request.history)
-        stands = standing(request.history, request.last_track_id, config.recent_tracks)
+        stands = standing(request.history, given, request.last_track_id, config.recent_tracks)
         solution = None if model is None else solve(model, *given)
         if solution is not None:
-            warm.append(_Warm(at, request, given, solution, stands))
+            warm.append(_Warm(at, request, solution, stands))
         else:
             numbers = Numbers(request.user_id, request.offset, None)
-            pages[at] = cold_page(catalogue, charts, given, stands, numbers, config, rails=rails)
+            pages[at] = cold_page(catalogue, charts, stands, numbers, config, rails=rails)
     for start in range(0, len(warm), _USERS_AT_ONCE):
         assert model is not None
         block = warm[start : start + _USERS_AT_ONCE]
@@ -121,7 +121,6 @@ class _Warm:
 
     at: int
     request: Request
-    strengths: Strengths
     solution: Solution
     stands: Standing
 
@@ -130,18 +129,16 @@ def _known_pages(
     block: Sequence[_Warm], space: RankingSpace, charts: Charts, config: RankingConfig, *, rails: bool
 ) -> Iterator[tuple[int, Page]]:
     model = space.model
-    seeds = [seed_of(space, one.strengths, one.stands, config) if rails else None for one in block]
-    scores, near = _scored(model, block, seeds)
     # rows of all histories at once: a search for one history costs nearly as much
     track_ids = np.concatenate([one.stands.track_ids for one in block])
-    items, rows = model.rows(track_ids), space.catalogue.rows(track_ids)
-    end = 0
-    for one, approximate, seed in zip(block, scores, seeds, strict=True):
-        start, end = end, end + len(one.stands.track_ids)
+    ends = np.cumsum([len(one.stands.track_ids) for one in block])[:-1]
+    items, rows = (np.split(of.rows(track_ids), ends) for of in (model, space.catalogue))
+    those = zip(block, items, rows, strict=True)
+    seeds = [seed_of(one.stands, mine, theirs, config) if rails else None for one, mine, theirs in those]
+    scores, near = _scored(model, block, seeds)
+    for at, (one, seed) in enumerate(zip(block, seeds, strict=True)):
         numbers = Numbers(one.request.user_id, one.request.offset, model.model_id)
-        user = Known(
-            one.strengths, one.solution, one.stands, items[start:end], rows[start:end], approximate, numbers
-        )
+        user = Known(one.solution, one.stands, items[at], rows[at], scores[at], numbers)
         nearest = None if seed is None else (seed, near[seed])
         yield one.at, known_page(space, charts, user, nearest, config, rails=rails)
 

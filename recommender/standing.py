@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.encoding import HERE, HIDDEN, LESS, LIKED, History, Interactions
+from recommender.foldin import Strengths
 
 DAY_S = 86_400
 
@@ -24,6 +25,7 @@ class Standing:
     heard : int64 [t], listens and imported listens
     liked : bool [t]
     unwanted : bool [t], hidden, or fewer like it wanted
+    strength : float64 [t], what was solved; 0 for a track that says nothing
     last_s : int64 [t], newest event, seconds since 1970; 0 where only listens without a time are known
     now_s : the user's newest event: "now" in event time
     hidden_artists : uint64
@@ -38,6 +40,7 @@ class Standing:
     heard: NDArray[np.int64]
     liked: NDArray[np.bool_]
     unwanted: NDArray[np.bool_]
+    strength: NDArray[np.float64]
     last_s: NDArray[np.int64]
     now_s: int
     hidden_artists: NDArray[np.uint64]
@@ -56,11 +59,14 @@ class Standing:
         return np.concatenate([self.track_ids[mask], np.array(last, np.int64)])
 
 
-def standing(history: History, last_track_id: int | None, recent_tracks: int) -> Standing:
+def standing(
+    history: History, strengths: Strengths, last_track_id: int | None, recent_tracks: int
+) -> Standing:
     """Return how tracks stand with the user of ``history``.
 
     Parameters
     ----------
+    strengths : of ``strength.strengths``
     last_track_id : track of the newest play, where the caller knows it: surely forbidden
     recent_tracks : how many of the tracks played last are forbidden
     """
@@ -86,6 +92,10 @@ def standing(history: History, last_track_id: int | None, recent_tracks: int) ->
         masks = [np.logical_or.reduceat(mask, at) for mask in masks]
         track_ids, heard, last_s = track_ids[at], np.add.reduceat(heard, at), np.maximum.reduceat(last_s, at)
     forbidden, same_second, known, liked, unwanted = masks
+    strength = strengths[1]
+    if len(strength) < len(track_ids):
+        strength = np.zeros(len(track_ids))
+        strength[np.searchsorted(track_ids, strengths[0])] = strengths[1]
     return Standing(
         track_ids=track_ids,
         forbidden=forbidden,
@@ -94,6 +104,7 @@ def standing(history: History, last_track_id: int | None, recent_tracks: int) ->
         heard=heard,
         liked=liked,
         unwanted=unwanted,
+        strength=strength,
         last_s=last_s,
         now_s=history.last_event_ms // 1000,
         hidden_artists=history.hidden_artists,
