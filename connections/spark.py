@@ -62,23 +62,8 @@ def open_session(
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["PYTHONPATH"] = python_path()  # Spark's Python workers import our packages
-    here = {}
-    if loopback:
-        os.environ["SPARK_LOCAL_IP"] = _LOOPBACK
-        here = {"spark.driver.bindAddress": _LOOPBACK, "spark.driver.host": _LOOPBACK}
-    shared = {
-        "spark.master": settings.spark_master,
-        "spark.app.name": f"segue-{name}",
-        "spark.driver.memory": settings.spark_memory,
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} {java}".strip(),
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.local.dir": str(folder / "local"),
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.log.level": "ERROR",
-    }
     try:
-        with _virtual_machine({**here, **shared, **values}, log) as conf:
+        with _virtual_machine({**_shared(settings, name, folder, java, loopback), **values}, log) as conf:
             spark = _start(conf)
             server = getattr(spark.sparkContext, "_accumulatorServer", None)
             if log is not None and server is not None:
@@ -90,6 +75,25 @@ def open_session(
                 spark.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shared(settings: Settings, name: str, folder: Path, java: str, loopback: bool) -> dict[str, str]:
+    """Return the settings of Spark that all programs share."""
+    here = {}
+    if loopback:
+        os.environ["SPARK_LOCAL_IP"] = _LOOPBACK
+        here = {"spark.driver.bindAddress": _LOOPBACK, "spark.driver.host": _LOOPBACK}
+    return here | {
+        "spark.master": settings.spark_master,
+        "spark.app.name": f"segue-{name}",
+        "spark.driver.memory": settings.spark_memory,
+        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} {java}".strip(),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(folder / "local"),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.log.level": "ERROR",
+    }
 
 
 def _start(conf: SparkConf) -> SparkSession:
