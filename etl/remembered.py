@@ -1,11 +1,12 @@
 """Readers that remember: most cells of a column have been met before, and a look-up is ten times as fast."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
+Key = TypeVar("Key", bound=str | tuple[str, ...])
 Value = TypeVar("Value")
-LARGEST = 65_536
+_ENTRIES = 65_536
+_LETTERS = 16_000_000  # in all keys together
 
 
 class Fault:
@@ -18,30 +19,27 @@ class Fault:
 
 
 class Remembered(dict[Key, Value]):
-    """The values of cells by their text; what is new is read.
+    """The values of cells, or of several cells together, by their text; what is new is read.
 
     Use ``map(remembered.__getitem__, column)``. A reader's ``ValueError`` becomes a ``Fault``, an empty cell
-    None.
+    None. It begins anew after 65,536 entries or 16 million letters, whatever comes first.
 
     Parameters
     ----------
     read : returns the value, or raises ``ValueError`` with the kind of fault
-    largest : with more entries it begins anew
 
     Attributes
     ----------
     faulty : whether a fault was ever met
     """
 
-    def __init__(self, read: Callable[[Key], Any], largest: int = LARGEST) -> None:
+    def __init__(self, read: Callable[[Key], Any]) -> None:
         super().__init__()
-        self._read = read
-        self._largest = largest
+        self._read: Callable[[Key], Any] = read
+        self._letters = 0
         self.faulty = False
 
     def __missing__(self, key: Key) -> Any:
-        if len(self) >= self._largest:
-            self.clear()
         value: Any = None
         if key:
             try:
@@ -49,5 +47,10 @@ class Remembered(dict[Key, Value]):
             except ValueError as error:
                 value = Fault(str(error))
                 self.faulty = True
+        letters = len(key) if isinstance(key, str) else sum(map(len, key))
+        if len(self) >= _ENTRIES or self._letters + letters > _LETTERS:
+            self.clear()
+            self._letters = 0
+        self._letters += letters
         self[key] = value
         return value

@@ -11,7 +11,6 @@ from schemas.documents import TrackDetails
 
 Cells = Sequence[str]
 _GROUPS = ("album", "artist")
-_REMEMBERED = 8_192  # albums and artists: their tracks mostly follow each other
 _Fault = tuple[str, str, str]  # column, kind, cell
 
 
@@ -98,7 +97,7 @@ class _Group:
     def __init__(self, columns: Sequence[Column], at: Mapping[Pair, int]) -> None:
         self._columns = columns
         self._positions = [at[each.group, each.field] for each in columns]
-        self._known = Remembered[Cells, Any](self._read, _REMEMBERED)
+        self._known = Remembered[tuple[str, ...], Any](self._read)
         self.faulty = False
 
     def read(self, columns: Sequence[Cells]) -> list[tuple[dict[str, Any] | None, list[_Fault]]]:
