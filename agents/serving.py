@@ -89,6 +89,8 @@ class Serving:
 
     def refuse(self, model_id: str, error: InvalidModel) -> None:
         """Never use this model; the one before, or the charts, serve in its place."""
+        if model_id in self._invalid:
+            return  # ranking of several partitions may find it at the same time
         self._invalid.add(model_id)
         self._wanted.discard(model_id)
         self._models.pop(model_id, None)

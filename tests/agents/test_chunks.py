@@ -54,6 +54,7 @@ def test_faust_and_aiokafka_are_the_versions_that_were_read() -> None:
         (faust_consumer.Consumer, "_filter_tps_with_pending_acks"),
         (faust_consumer.Consumer, "perform_seek"),
         (faust_consumer.Consumer, "on_partitions_revoked"),
+        (faust_consumer.Consumer, "verify_all_partitions_active"),
         (Consumer, "_new_consumer_thread"),
         (AIOKafkaConsumerThread, "_create_worker_consumer"),
     ],
