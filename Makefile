@@ -44,7 +44,7 @@ lock: ## resolve the dependencies anew (needs uv)
 	$(COMPILE) --group node -c requirements.lock -o requirements-node.lock
 	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
-	$(COMPILE) --group bench -c requirements.lock -o requirements-bench.lock
+	$(COMPILE) --group bench -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 
 notice: setup ## make NOTICE anew: the licence of every dependency
 	@$(BIN)/python -m stack.licences

@@ -122,7 +122,7 @@ class Implicit:
 
     def __init__(self, model: Model) -> None:
         try:
-            from implicit.cpu.als import AlternatingLeastSquares  # type: ignore[import-untyped]
+            from implicit.cpu.als import AlternatingLeastSquares
         except ImportError as error:
             raise MissingRequirement("implicit is not installed: run `make bench` first") from error
         self._model = model

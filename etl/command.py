@@ -24,11 +24,9 @@ Processes = Annotated[
 def program_settings() -> Settings:
     """Return the settings, after what must stand in the environment before libraries are loaded."""
     settings = Settings()
-    # librosa loads numba, which must find a writable cache before it is imported, here and in the
-    # processes that decode; one BLAS thread each, for there is one process per core
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.data_dir.resolve() / "cache" / "numba"))
-    # likewise matplotlib, with what it knows about fonts
+    # matplotlib must find a writable folder before it is imported, for what it knows about fonts
     os.environ.setdefault("MPLCONFIGDIR", str(settings.data_dir.resolve() / "cache" / "matplotlib"))
+    # one BLAS thread each, for there is one process per core
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return settings
 

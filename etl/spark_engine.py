@@ -32,7 +32,7 @@ _JAVA = (
     "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # it hands out names of files: starting it is most of its work
 )
 _TELLING = re.compile(r"(Caused by: )?[\w.]*(Error|Exception): .")
-_FOR_WORKERS = ("PYTHONPATH", "NUMBA_CACHE_DIR", "OPENBLAS_NUM_THREADS")
+_FOR_WORKERS = ("PYTHONPATH", "OPENBLAS_NUM_THREADS")
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def test_what_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "OPENBLAS_NUM_THREADS"):
+    for name in ("MPLCONFIGDIR", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
     monkeypatch.setenv("SEGUE_MONGODB_URL", "mongodb://127.0.0.1:1/?replicaSet=segue")
     monkeypatch.setattr(sys, "argv", ["etl", *(each.format(tmp_path) for each in arguments)])
