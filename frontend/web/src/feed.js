@@ -3,7 +3,7 @@ import { announcement, changed, link, list, username } from "./store.js";
 import { listTitle, causeWords } from "./words.js";
 import { dispatch } from "./player/engine.js";
 import { get } from "./api.js";
-import { completes, fresh, isNewer, merged } from "./newest.js";
+import { completes, fresh, isNewer, merged, placed } from "./newest.js";
 
 const LOCK = "segue-feed";
 const MAX_WAIT_MS = 30_000;
@@ -97,7 +97,7 @@ function lead() {
 function show(next) {
   const held = list.value;
   if (!isNewer(next, held)) return;
-  const shown = merged(next, held);
+  const shown = merged(placed(next), held);
   const found = fresh(shown, held);
   const said = completes(next, held); // what follows later is no news
   list.value = shown;

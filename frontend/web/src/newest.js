@@ -25,6 +25,12 @@ export function merged(next, held) {
   return { ...next, rails: rails.filter((rail) => rail.items.length) };
 }
 
+// Each track with its place in the list or rail as it was sent: a play names it, whatever is hidden by then.
+export function placed(list) {
+  const numbered = (items) => items.map((item, place) => ({ ...item, place }));
+  return { ...list, items: numbered(list.items), rails: (list.rails ?? []).map((rail) => ({ ...rail, items: numbered(rail.items) })) };
+}
+
 // Ids of the tracks that come new to the page, and how many of them stand in the list itself.
 export function fresh(next, held) {
   const before = new Set(held ? ids(onPage(held)) : ids(onPage(next)));

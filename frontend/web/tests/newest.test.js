@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { completes, fresh, isNewer, merged } from "../src/newest.js";
+import { completes, fresh, isNewer, merged, placed } from "../src/newest.js";
 
 const item = (id) => ({ track_id: id });
 const rail = (kind, ...ids) => ({ kind, items: ids.map(item) });
@@ -47,4 +47,12 @@ test("new is what did not stand anywhere on the page", () => {
   const next = list(4, [5, 2, 8], { rails: [rail("because", 1, 9)] });
   assert.deepEqual(fresh(next, held), { ids: [8, 9], inList: 1 });
   assert.deepEqual(fresh(next, null), { ids: [], inList: 0 });
+});
+
+test("a track keeps the place that it was sent at", () => {
+  const held = placed(list(3, [1, 2], { rails: [rail("because", 5, 6)] }));
+  assert.deepEqual(held.items.map((one) => one.place), [0, 1]);
+  const shown = merged(placed(list(4, [5], { brief: true })), held);
+  assert.deepEqual(shown.rails[0].items, [{ track_id: 6, place: 1 }]);
+  assert.deepEqual(placed({ items: [] }).rails, []);
 });

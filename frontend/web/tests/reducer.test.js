@@ -29,6 +29,11 @@ test("play loads the chosen track and leaves out tracks without sound", () => {
   assert.deepEqual(kinds(effects), ["load"]);
 });
 
+test("a track keeps the place that it was sent at", () => {
+  const [state] = run(initial, { type: "play", tracks: [track(1, { place: 4 }), track(3, { place: 7 })], trackId: 3 });
+  assert.equal(current(state).position, 7);
+});
+
 test("a track without sound does not start", () => {
   assert.equal(reduce(initial, { type: "play", tracks: TRACKS, trackId: 2 })[0], initial);
 });

@@ -14,7 +14,7 @@ export const initial = Object.freeze({
 export const current = (state) => state.queue[state.index] ?? null;
 
 // Tracks with sound, each with its place in the list that it came from.
-const numbered = (tracks) => tracks.map((track, position) => ({ ...track, position })).filter((track) => track.playable);
+const numbered = (tracks) => tracks.map((track, at) => ({ ...track, position: track.place ?? at })).filter((track) => track.playable);
 
 const nothing = (state) => [state, []];
 
