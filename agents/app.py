@@ -212,6 +212,7 @@ class Worker:
         if self._ranked:
             wanted = wanted_after(folded, state.position - 1 if activated else None)
             if wanted:
+                await self.serving.prepare(state)
                 self.delivery.expect(await self.lists.make(state, wanted))
             if changed and ready:
                 self.delivery.expect_later(self._run_beside(self.reranking.partition(state.partition)))

@@ -76,7 +76,8 @@ class ChunkConsumer(Consumer):
 
         A chunk that was delivered before a rebalance is not committed: its partition may have moved.
         """
-        if message.generation_id != self.app.consumer_generation_id:
+        current = message.generation_id == self.app.consumer_generation_id
+        if not (current and self.delivering(message.tp)):
             return False
         self._done[message.tp] = max(next_offset, self._done.get(message.tp, 0))
         return True

@@ -6,7 +6,7 @@ What was delivered, committed, killed or paused therefore never decides the stat
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
@@ -33,6 +33,7 @@ class Partitions:
         self._on_barrier = on_barrier
         self._on_folded = on_folded
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._releases: Counter[int] = Counter()
         self.states: dict[int, PartitionState] = {}
         self.restores = 0
 
@@ -45,22 +46,28 @@ class Partitions:
         committed : offset below which everything that the log causes is known to be acknowledged;
             what lies between it and the first record is worked off first
         """
+        releases = self._releases[partition]
         async with self._locks[partition]:
+            if self._releases[partition] != releases:
+                return
             first = records[0][0]
             state = self.states.get(partition)
             if state is None or state.position != first:
-                state = await self._catch_up(partition, state, first, committed)
-            await self._fold_live(state, records)
+                state = await self._catch_up(partition, state, first, committed, releases)
+            if state is not None:
+                await self._fold_live(state, records)
 
     async def hold(self, partition: int, committed: int) -> None:
         """Restore a partition that was just assigned, before its first record comes."""
+        releases = self._releases[partition]
         async with self._locks[partition]:
             if partition not in self.states:
-                self.states[partition] = await self._restore(partition, committed)
+                await self._restore(partition, committed, releases)
 
     def release(self, partitions: Iterable[int]) -> None:
-        """Forget the states of partitions that were revoked."""
+        """Forget the states of partitions that were revoked; what is being restored for them is let go."""
         for partition in partitions:
+            self._releases[partition] += 1
             self.states.pop(partition, None)
 
     def lock(self, partition: int) -> asyncio.Lock:
@@ -68,8 +75,9 @@ class Partitions:
         return self._locks[partition]
 
     async def _catch_up(
-        self, partition: int, state: PartitionState | None, first: int, committed: int
-    ) -> PartitionState:
+        self, partition: int, state: PartitionState | None, first: int, committed: int, releases: int
+    ) -> PartitionState | None:
+        """Return the state at ``first``; None when the partition was revoked meanwhile."""
         resume = min(committed if state is None else state.position, first)
         if state is not None:
             _log.warning(
@@ -80,14 +88,22 @@ class Partitions:
             )
         if state is None or state.position != resume:
             self.states.pop(partition, None)
-            state = self.states[partition] = await self._restore(partition, resume)
-        async for records in self._restorer.records(partition, resume, first):
-            await self._fold_live(state, records)
+            state = await self._restore(partition, resume, releases)
+        if state is not None:
+            async for records in self._restorer.records(partition, resume, first):
+                if self._releases[partition] != releases:
+                    return None
+                await self._fold_live(state, records)
         return state
 
-    async def _restore(self, partition: int, offset: int) -> PartitionState:
+    async def _restore(self, partition: int, offset: int, releases: int) -> PartitionState | None:
+        """Hold the state below ``offset``; None when the partition was revoked meanwhile."""
         self.restores += 1
-        return await self._restorer.state_below(partition, offset)
+        state = await self._restorer.state_below(partition, offset)
+        if self._releases[partition] != releases:
+            return None
+        self.states[partition] = state
+        return state
 
     async def _fold_live(self, state: PartitionState, records: Sequence[Record]) -> None:
         folded = state.fold(records, self._on_barrier)

@@ -42,6 +42,7 @@ class Serving:
         self._wanted: set[str] = set()
         self._invalid: set[str] = set()
         self._served: dict[int, str] = {}
+        self._loading = asyncio.Lock()
         self._stand_in: str | None = None
         self._noted: str | None = None
         self._stand_in_due = False
@@ -64,8 +65,18 @@ class Serving:
         """Return the model that ranks a partition's lists, None while charts do."""
         return self._served.get(partition)
 
+    async def prepare(self, state: PartitionState) -> None:
+        """Load the active model of a partition that has just come, before its first list; try once."""
+        waiting = state.model_id in self._wanted
+        if not waiting and state.partition not in self._served:
+            await self.want(state.model_id)
+
     async def want(self, model_id: str | None) -> bool:
         """Load a model that is not held yet; return whether it is held now."""
+        async with self._loading:
+            return await self._want(model_id)
+
+    async def _want(self, model_id: str | None) -> bool:
         if model_id is None or model_id in self._invalid:
             return False
         if model_id in self._models:

@@ -25,12 +25,15 @@ _TP = TP("plays", 3)
 async def consumer(tmp_path: Path) -> AsyncIterator[ChunkConsumer]:
     app = create_faust_app(Settings(data_dir=tmp_path), "group")
     assert isinstance(app.transport, ChunkTransport)
+
+    async def nothing(*_: Any) -> None:
+        pass
+
     made = app.transport.create_consumer(
-        callback=lambda message: None,
-        on_partitions_revoked=lambda *_: None,
-        on_partitions_assigned=lambda *_: None,
+        callback=nothing, on_partitions_revoked=nothing, on_partitions_assigned=nothing
     )
     assert isinstance(made, ChunkConsumer)
+    made._positioned.add(_TP)
     yield made
     made._thread.thread_loop.close()
 
@@ -103,6 +106,15 @@ async def test_a_done_mark_never_goes_back(consumer: ChunkConsumer) -> None:
     consumer.mark_done(message, 6)
 
     assert consumer._new_offset(_TP) == 9
+
+
+async def test_a_chunk_of_a_partition_that_was_revoked_is_not_committed(consumer: ChunkConsumer) -> None:
+    """Between revocation and assignment the number of the rebalance is still the old one."""
+    message = _message(consumer)
+    await consumer.on_partitions_revoked({_TP})
+
+    assert consumer.mark_done(message, 6) is False
+    assert consumer._new_offset(_TP) is None
 
 
 async def test_a_chunk_delivered_before_a_rebalance_is_not_committed(consumer: ChunkConsumer) -> None:

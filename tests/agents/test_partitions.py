@@ -27,9 +27,11 @@ class _LogInMemory:
     def __init__(self) -> None:
         self.restored: list[int] = []
         self.on_read: Callable[[], None] = lambda: None
+        self.on_restore: Callable[[], None] = lambda: None
 
     async def state_below(self, partition: int, offset: int) -> PartitionState:
         self.restored.append(offset)
+        self.on_restore()
         state = PartitionState(partition)
         state.fold(_LOG[:offset])
         return state
@@ -157,12 +159,25 @@ def test_whatever_is_delivered_the_state_is_the_fold_and_nothing_is_left_out(dat
     asyncio.run(deliver_anything())
 
 
+@pytest.mark.parametrize("held", [True, False])
+async def test_a_partition_revoked_while_it_is_restored_leaves_nothing_behind(
+    world: _World, held: bool
+) -> None:
+    world.log.on_restore = lambda: world.partitions.release([0])
+
+    await (world.partitions.hold(0, 20) if held else world.deliver(20, 30, committed=20))
+
+    assert world.partitions.states == {}
+    assert world.live == []
+
+
 async def test_a_partition_revoked_while_it_catches_up_leaves_nothing_behind(world: _World) -> None:
     await world.deliver(0, 10)
     world.log.on_read = lambda: world.partitions.release([0])
 
     await world.deliver(30, 40)
     assert world.partitions.states == {}
+    assert world.live == list(range(10))
 
     world.log.on_read = lambda: None
     await world.deliver(10, 50, committed=10)
