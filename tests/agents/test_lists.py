@@ -70,7 +70,8 @@ async def lists_of(settings: Settings, user: int, seq: int, whole: bool) -> list
 async def test_an_event_is_answered_by_a_list_with_its_rails(worker: WorkerProcess) -> None:
     async with LogWriter(worker.settings) as writer:
         for seq, track_id in enumerate((7, 9), start=1):
-            now_ms = time.time_ns() // 1_000_000
+            # histories know seconds: the first play is told to be older, so that the second is the strongest
+            now_ms = time.time_ns() // 1_000_000 - (5_000 if seq == 1 else 0)
             await writer.append_event(user_id(1), play(track_id, seq=seq, server_time_ms=now_ms))
             whole = [one for one in await lists_of(worker.settings, 1, seq, whole=True) if not one.brief]
 
