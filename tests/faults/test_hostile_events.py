@@ -103,6 +103,7 @@ def _repeated(draw: random.Random, users: Sequence[str], total: int) -> tuple[Se
     once: Sent = []
     due: list[tuple[int, int]] = []
     counts: Counter[str] = Counter()
+    later = 30 * len(users)  # about 30 events of the same user
     for at in range(total):
         user = draw.choice(users)
         session, seq = divmod(counts[user], 2)
@@ -116,7 +117,7 @@ def _repeated(draw: random.Random, users: Sequence[str], total: int) -> tuple[Se
         once.append((user, event))
         due.append((at, at))
         if draw.random() < 0.3:
-            due += [(at + 1 + int(draw.expovariate(1 / 1_500)), at) for _ in range(draw.randint(1, 4))]
+            due += [(at + 1 + int(draw.expovariate(1 / later)), at) for _ in range(draw.randint(1, 4))]
     due.sort()
     return once, [once[which] for _, which in due]
 
