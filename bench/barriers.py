@@ -10,26 +10,23 @@ import argparse
 import asyncio
 import shutil
 import statistics
-import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from agents.app import Worker, open_worker
 from agents.snapshots import ask_for_snapshot
 from bench._played_log import append_plays, commit_start, write_start
+from bench._world import own_world
 from connections.event_log import LogReader, LogWriter
 from connections.log_topics import ensure_topics
 from connections.snapshot_store import SnapshotStore
 from recommender.partition import PartitionState
 from schemas.events import Barrier
 from schemas.settings import Settings
-from stack.parts import running_parts
-from stack.ports import free_ports
 
 _TICK_S = 0.001
 
@@ -41,18 +38,8 @@ def run(arguments: list[str]) -> dict[str, Any]:
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        kafka, controller, mongodb = free_ports(3)
-        settings = Settings(
-            data_dir=Path(folder),
-            kafka_port=kafka,
-            kafka_controller_port=controller,
-            mongodb_port=mongodb,
-            snapshot_events=10**9,
-            snapshot_interval_s=1e9,
-        )
-        with running_parts(settings):
-            return asyncio.run(_measured(settings, options))
+    with own_world() as settings:
+        return asyncio.run(_measured(settings, options))
 
 
 async def _measured(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import os
 import random
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ from agents.app import GROUP
 from agents.audit import held_states
 from bench._listener import Listener
 from bench._played_log import commit_start, play, user, write_start
+from bench._world import own_world
 from connections.documents import open_documents
 from connections.event_log import LogReader, LogWriter
 from connections.log_topics import ensure_topics
@@ -38,8 +38,6 @@ from schemas.documents import CATALOGUE, TRACKS
 from schemas.errors import MissingRequirement
 from schemas.settings import Settings
 from schemas.topics import PLAYS
-from stack.parts import running_parts
-from stack.ports import free_ports
 
 _PARAMETERS = {"rank": 64, "reg_param": 0.3, "alpha": 1.0, "max_iter": 10}
 _BURST_S = 0.01
@@ -54,19 +52,8 @@ def run(arguments: list[str]) -> dict[str, Any]:
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each load")
     parser.add_argument("--repeats", type=int, default=5, help="repeats of the load of 100/s")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        kafka, controller, mongodb, metrics = free_ports(4)
-        settings = Settings(
-            data_dir=Path(folder),
-            kafka_port=kafka,
-            kafka_controller_port=controller,
-            mongodb_port=mongodb,
-            worker_metrics_port=metrics,
-            snapshot_events=10**9,
-            snapshot_interval_s=1e9,
-        )
-        with running_parts(settings):
-            return asyncio.run(_measured(settings, options))
+    with own_world() as settings:
+        return asyncio.run(_measured(settings, options))
 
 
 async def _measured(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:

@@ -11,44 +11,31 @@ import argparse
 import asyncio
 import json
 import statistics
-import tempfile
 import time
 import uuid
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.app import Worker, open_worker
 from bench._played_log import append_plays, commit_start, write_start
+from bench._world import own_world
 from connections.event_log import LogReader, topic_name
 from connections.log_topics import ensure_topics
 from schemas.settings import Settings
 from schemas.topics import PLAYS
-from stack.parts import running_parts
-from stack.ports import free_ports
 
 
 def run(arguments: list[str]) -> dict[str, Any]:
-    """Measure; start a broker and a mongod of its own unless ``--running`` names the ports of some."""
+    """Measure with a broker and a mongod of its own."""
     parser = argparse.ArgumentParser(prog="python -m bench worker-rate", description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        kafka, controller, mongodb = free_ports(3)
-        settings = Settings(
-            data_dir=Path(folder),
-            kafka_port=kafka,
-            kafka_controller_port=controller,
-            mongodb_port=mongodb,
-            snapshot_events=10**9,
-            snapshot_interval_s=1e9,
-        )
-        with running_parts(settings):
-            return asyncio.run(_measured(settings, options.events, options.users, options.repeats))
+    with own_world() as settings:
+        return asyncio.run(_measured(settings, options.events, options.users, options.repeats))
 
 
 async def _measured(settings: Settings, count: int, users: int, repeats: int) -> dict[str, Any]:

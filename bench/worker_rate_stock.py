@@ -9,16 +9,15 @@ events/s over the plain agent's; ``equal`` says whether both end with the histor
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
 import uuid
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import faust
 
 from bench._played_log import append_plays, write_start
+from bench._world import own_world
 from bench.worker_rate import folded_by_worker
 from connections.event_log import LogReader, topic_name
 from connections.log_topics import ensure_topics
@@ -28,8 +27,6 @@ from recommender.windows import Outcome, admit
 from schemas import events
 from schemas.settings import Settings
 from schemas.topics import PLAYS
-from stack.parts import running_parts
-from stack.ports import free_ports
 
 Histories = dict[str, bytes]
 
@@ -41,18 +38,8 @@ def run(arguments: list[str]) -> dict[str, Any]:
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        kafka, controller, mongodb = free_ports(3)
-        settings = Settings(
-            data_dir=Path(folder),
-            kafka_port=kafka,
-            kafka_controller_port=controller,
-            mongodb_port=mongodb,
-            snapshot_events=10**9,
-            snapshot_interval_s=1e9,
-        )
-        with running_parts(settings):
-            return asyncio.run(_measured(settings, options.events, options.users, options.repeats))
+    with own_world() as settings:
+        return asyncio.run(_measured(settings, options.events, options.users, options.repeats))
 
 
 async def _measured(settings: Settings, count: int, users: int, repeats: int) -> dict[str, Any]:
