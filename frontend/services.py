@@ -14,6 +14,7 @@ from connections.feed_reader import TopicTail
 from connections.steady_writer import SteadyWriter
 from frontend.accounts import Accounts
 from frontend.catalogue import Catalogue
+from frontend.history import History
 from frontend.identity import Identities
 from frontend.impressions import Impressions
 from frontend.lists import NewestLists
@@ -39,6 +40,7 @@ class Services:
     accounts: Accounts
     identities: Identities
     catalogue: Catalogue
+    history: History
     lists: NewestLists
     tail: TopicTail
     impressions: Impressions
@@ -80,6 +82,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             accounts=accounts,
             identities=Identities(accounts),
             catalogue=Catalogue(database),
+            history=History(database),
             lists=lists,
             tail=TopicTail(settings, RECOMMENDATIONS, lists.take_in),
             impressions=Impressions(writer, metrics),

@@ -54,9 +54,13 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Newest first; ``next_before_ms`` is null on the last page."""
+    """Newest first; ``next_cursor`` is null on the last page.
+
+    ``next_before_ms`` also leads on, but leaves out what else happened in the same millisecond.
+    """
 
     events: list[HistoryEntry]
+    next_cursor: str | None = None
     next_before_ms: int | None = None
 
 

@@ -319,7 +319,8 @@ POINTERS = Collection("pointers")
 ARCHIVE = Collection(
     "archive",
     (
-        ((("user_id", 1), ("server_time_ms", -1)), {}),
+        ((("user_id", 1), ("server_time_ms", -1), ("offset", -1)), {}),  # a history, newest first
+        ((("partition", 1), ("offset", 1)), {}),  # what was archived since
         ((("server_time_ms", 1), ("listen", 1)), {}),
     ),
 )

@@ -4,20 +4,19 @@ import time
 from typing import Any
 
 import msgspec
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 from quart_schema import document_request, document_response, tag
 
-from connections.documents import answered
 from connections.intake import accept, prepare
+from frontend.history import Place
+from frontend.problems import Problem
 from frontend.routes.requests import answer, body, sender, whole_number
 from frontend.services import services
 from frontend.views import HistoryEntry, HistoryPage
 from schemas import events
-from schemas.documents import ARCHIVE
 from schemas.errors import LogUnavailable, MalformedEvent
 
 blueprint = Blueprint("events", __name__, url_prefix="/api/v1")
-_LIKES = 2_000
 
 
 class EventsBody(msgspec.Struct):
@@ -66,22 +65,24 @@ async def post_events() -> Response:
 @tag(["listening"])
 @document_response(HistoryPage)
 async def history() -> Response:
-    """Return what the user did, newest first (``limit`` 1 to 200, ``before_ms``)."""
+    """Return what the user did, newest first (``limit`` 1 to 200).
+
+    ``cursor`` is ``next_cursor`` of the page before; ``before_ms`` begins at a time instead.
+    """
     identity = await sender()
     limit = whole_number("limit", 50, least=1, most=200)
     before_ms = whole_number("before_ms", events.MAX_ID, least=1, most=events.MAX_ID)
-    found = await answered(
-        services()
-        .database[ARCHIVE.name]
-        .find({"user_id": identity.user_id, "server_time_ms": {"$lt": before_ms}})
-        .sort([("server_time_ms", -1), ("offset", -1)])
-        .limit(limit)
-        .to_list(limit),
-        "reading the history",
+    after = _place()
+    found, behind = await services().history.page(
+        identity.user_id, limit, after=after, before_ms=before_ms if "before_ms" in request.args else None
     )
-    entries = [_entry(document) for document in found]
-    more = len(entries) == limit
-    return answer(HistoryPage(events=entries, next_before_ms=entries[-1].time_ms if more else None))
+    return answer(
+        HistoryPage(
+            events=[_entry(document) for document in found],
+            next_cursor=behind.cursor if behind else None,
+            next_before_ms=behind.server_time_ms if behind else None,
+        )
+    )
 
 
 @blueprint.get("/likes")
@@ -90,17 +91,21 @@ async def history() -> Response:
 async def likes() -> Response:
     """Return the tracks that the user likes, from the newest 2,000 likes and unlikes."""
     identity = await sender()
-    found = await answered(
-        services()
-        .database[ARCHIVE.name]
-        .find({"user_id": identity.user_id, "type": {"$in": ["like", "unlike"]}}, {"type": 1, "track_id": 1})
-        .sort([("server_time_ms", -1), ("offset", -1)])
-        .limit(_LIKES)
-        .to_list(_LIKES),
-        "reading the likes",
-    )
-    state = {int(document["track_id"]): document["type"] for document in reversed(found)}
-    return answer(Likes([track_id for track_id, kind in state.items() if kind == "like"]))
+    return answer(Likes(await services().history.liked(identity.user_id)))
+
+
+def _place() -> Place | None:
+    cursor = request.args.get("cursor")
+    if cursor is None:
+        return None
+    if "before_ms" in request.args:
+        raise Problem(400, "give cursor or before_ms, not both", field="cursor")
+    try:
+        return Place.read(cursor)
+    except ValueError:
+        raise Problem(
+            400, "cursor is not one of ours: give next_cursor of the page before", field="cursor"
+        ) from None
 
 
 def _entry(document: dict[str, Any]) -> HistoryEntry:

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from connections.documents import open_documents
 from connections.event_log import LogReader
 from frontend.routes.pages import DIST
 from schemas import events
 from schemas.recommendations import Item, Rail, Reason
+from tests.builders import NOW_MS, play
 from tests.frontend.servers import PASSWORD, Listener, Server, publish
+from tests.frontend.test_history import archive
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -250,6 +253,25 @@ async def test_two_tabs_of_a_browser_share_one_stream(web: Server, page: Page) -
     await publish(web.settings, await user.user_id(), {22: [5]})
 
     await expect(second.locator(".row .title")).to_have_text(["North Window"], timeout=10_000)
+
+
+async def test_the_history_shows_more_when_asked(web: Server, page: Page) -> None:
+    user_id = await (await register(page, web)).user_id()
+    async with open_documents(web.settings) as database:
+        some = [play(at % 6 + 1, seq=at, server_time_ms=NOW_MS + at) for at in range(120)]
+        await archive(database, user_id, some)
+    await page.goto(f"{web.url}/#/history")
+    await expect(page.locator(".entry")).to_have_count(50)
+
+    more = page.get_by_role("button", name="Show more")
+    await more.click()
+    await expect(page.locator(".entry")).to_have_count(100)
+    await more.click()
+
+    await expect(page.locator(".entry")).to_have_count(120)
+    await expect(more).to_have_count(0)
+    await page.get_by_role("button", name="Refresh").click()
+    await expect(page.locator(".entry")).to_have_count(50)
 
 
 async def test_a_hostile_title_is_shown_as_text(web: Server, page: Page) -> None:

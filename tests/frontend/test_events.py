@@ -74,6 +74,9 @@ async def test_more_than_a_hundred_events_and_more_than_64_kilobytes_are_refused
 async def test_the_history_of_a_new_user_is_empty(web: Server, listener: Any) -> None:
     user = await listener(web)
 
-    assert await user.call("GET", "history") == (200, {"events": [], "next_before_ms": None})
+    assert await user.call("GET", "history") == (
+        200,
+        {"events": [], "next_cursor": None, "next_before_ms": None},
+    )
     assert await user.call("GET", "likes") == (200, {"track_ids": []})
     assert (await user.call("GET", "history?limit=0"))[0] == 400
