@@ -6,7 +6,7 @@ between it leaves chunks or a document that nothing points to; every write can b
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from connections.documents import Database, answered
 from connections.model_chunks import chunks_of, load_array, majority, repeated, replace
 from recommender.model import ARRAY_DTYPES, Arrays, Model, model_digest
-from schemas.documents import MODEL_CHUNKS, MODELS, POINTERS, ModelDocument, Pointer
+from schemas.documents import MODEL_CHUNKS, MODELS, POINTERS, Decision, ModelDocument, Pointer
 from schemas.errors import InvalidModel
 
 _POINTER, _SEQUENCE, _STAND_IN = "model", "model-seq", "stand-in/"
@@ -140,8 +140,12 @@ async def next_seq(database: Database) -> int:
     return int(counted["seq"])
 
 
-async def move_pointer(database: Database, model_id: str, seq: int) -> bool:
+async def move_pointer(database: Database, model_id: str, seq: int, decision: Decision | None = None) -> bool:
     """Point to ``model_id`` if ``seq`` is greater than the pointer's; say whether it now points there so.
+
+    Parameters
+    ----------
+    decision : kept with the pointer, so that no kill separates a model in service from the reason for it
 
     Raises
     ------
@@ -153,7 +157,12 @@ async def move_pointer(database: Database, model_id: str, seq: int) -> bool:
     document = await model_document(database, model_id)
     if document is None or document["state"] != "published":
         raise InvalidModel(f"model {model_id} is not published: the pointer stays")
-    moved = {"seq": seq, "model_id": model_id, "updated_ms": time.time_ns() // 1_000_000}
+    moved = {
+        "seq": seq,
+        "model_id": model_id,
+        "updated_ms": time.time_ns() // 1_000_000,
+        "decision": decision,
+    }
     move = majority(database, POINTERS).update_one(
         {"_id": _POINTER, "seq": {"$lt": seq}}, {"$set": moved}, upsert=True
     )
@@ -208,7 +217,11 @@ async def stand_in(database: Database, generation: str) -> str | None:
     return None if found is None else str(found["model_id"])
 
 
-async def prune_models(database: Database, keep: int) -> list[str]:
+async def prune_models(
+    database: Database,
+    keep: int,
+    note: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]] | None = None,
+) -> list[str]:
     """Remove all but the newest ``keep`` published and refused models; return the ids removed.
 
     The served model and the stand-ins always stay. Chunks without a document, left by a publication that was
@@ -217,6 +230,8 @@ async def prune_models(database: Database, keep: int) -> list[str]:
     Parameters
     ----------
     keep : at least 1, published and refused models counted apart
+    note : called with the documents (``_id``, ``state``, ``seq``) before they go; may be called again with
+        the same ones after a kill
 
     Raises
     ------
@@ -230,11 +245,14 @@ async def prune_models(database: Database, keep: int) -> list[str]:
     staying = {
         pointer["model_id"] for pointer in await answered(pointers.to_list(None), "reading the pointers")
     }
-    cursor = models.find({}, {"state": 1}).sort([("seq", -1), ("_id", 1)])
+    cursor = models.find({}, {"state": 1, "seq": 1}).sort([("seq", -1), ("_id", 1)])
     known = await answered(cursor.to_list(None), "listing models")
     for state in ("published", "refused"):
         staying |= {document["_id"] for document in [d for d in known if d["state"] == state][:keep]}
-    removed = [document["_id"] for document in known if document["_id"] not in staying]
+    leaving = [document for document in known if document["_id"] not in staying]
+    removed = [document["_id"] for document in leaving]
+    if leaving and note is not None:
+        await note(leaving)
     # documents first: a document without chunks would look like a corrupt model
     await answered(models.delete_many({"_id": {"$in": removed}}), "removing old models")
     gone = {"model_id": {"$nin": sorted(staying)}}

@@ -231,6 +231,26 @@ class ModelChunk(TypedDict):
     data: bytes
 
 
+class Decision(TypedDict):
+    """``decisions``: what became of a model, written once and never changed.
+
+    ``_id`` names what was decided ("served:7", "refused:8", "pruned:<model id>:3"), so that a decision noted
+    again after a kill is the same one.
+    """
+
+    _id: str
+    kind: str  # "published", "promoted", "rolled back", "refused" or "pruned"
+    model_id: str | None  # None: refused before there was a model
+    before: str | None  # model that was in service until then
+    seq: int | None  # number of the activation; None where nothing was activated
+    reason: str
+    because: str  # why the training or the change was asked for
+    actor: str  # "trainer", or who called which command
+    snapshot_id: str | None
+    training_id: str | None
+    at_ms: int
+
+
 class Pointer(TypedDict):
     """``pointers``: ``_id`` = "model"; moves only to a greater ``seq``."""
 
@@ -238,6 +258,7 @@ class Pointer(TypedDict):
     seq: int
     model_id: str
     updated_ms: int
+    decision: NotRequired[Decision | None]  # what moved it; noted in ``decisions`` right after
 
 
 class ArchivedEvent(TypedDict):
@@ -316,6 +337,7 @@ ETL_REPORTS = Collection("etl_reports", (((("created_ms", -1),), {}),))
 MODELS = Collection("models", (((("seq", -1),), {}),))
 MODEL_CHUNKS = Collection("model_chunks", (((("model_id", 1),), {}),))
 POINTERS = Collection("pointers")
+DECISIONS = Collection("decisions", (((("at_ms", -1),), {}), ((("model_id", 1),), {})))
 ARCHIVE = Collection(
     "archive",
     (
@@ -331,6 +353,6 @@ LISTS = Collection("lists")
 JOBS = Collection("jobs", (((("updated_ms", -1),), {}),))
 COLLECTIONS = (
     ACCOUNTS, TOKENS, TRACKS, TRACK_DETAILS, GENRES, FEATURES, SCALERS, CATALOGUE, REJECTED_TRACKS,
-    OWN_FILES, ETL_REPORTS, MODELS, MODEL_CHUNKS, POINTERS, ARCHIVE, ARCHIVE_POSITIONS, CHARTS, LEASES,
-    LISTS, JOBS,
+    OWN_FILES, ETL_REPORTS, MODELS, MODEL_CHUNKS, POINTERS, DECISIONS, ARCHIVE, ARCHIVE_POSITIONS, CHARTS,
+    LEASES, LISTS, JOBS,
 )  # fmt: skip

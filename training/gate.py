@@ -14,6 +14,9 @@ MANY_USERS = 200
 LEAST_COVERED = 0.99
 SERVED_MARGIN = 0.10
 FRESH_USERS = 50
+PASSED = "passed"
+Verdicts = dict[str, str | None]
+"""Rule -> why it refuses, None where it does not."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,16 @@ class Served:
     model: Model
     evaluation: Mapping[str, Any]
     snapshot_s: float
+
+
+def reasons(verdicts: Verdicts) -> list[str]:
+    """Return why a model is refused; empty where it may be served."""
+    return [reason for reason in verdicts.values() if reason]
+
+
+def in_words(verdicts: Verdicts) -> dict[str, str]:
+    """Return each verdict as it is kept with the model."""
+    return {rule: reason or PASSED for rule, reason in verdicts.items()}
 
 
 def not_finite(rows: NDArray[np.float32]) -> str | None:

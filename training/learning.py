@@ -64,16 +64,17 @@ def learn(
     ids = dense_ids(prepared)
     _enough(ids, config)
     report(f"fitting on the training share of {len(ids.user_ids)} users and {len(ids.track_ids)} tracks")
-    evaluation, reasons = _judge(spark, prepared, ids, config, served, report)
+    evaluation, verdicts = _judge(spark, prepared, ids, config, served, report)
     report("fitting on everything")
     final = _fit(spark, prepared, ids, config, training_only=False)
-    reasons += [reason for reason in (gate.not_finite(final.rows),) if reason]
+    verdicts["finite"] = gate.not_finite(final.rows)
+    evaluation["gate"] = gate.in_words(verdicts)
     report("placing tracks without plays")
     arrays, placed = _arrays(final, ids, features)
     evaluation |= {"outliers": counts, "fit_s": round(final.fit_s, 2), "placed": _placed(placed)}
     evaluation["model"]["tracks"] = len(arrays["track_ids"])
     prepared.unpersist()
-    return Learned(arrays, final.rank, evaluation, reasons)
+    return Learned(arrays, final.rank, evaluation, gate.reasons(verdicts))
 
 
 def judge_served(
@@ -124,7 +125,7 @@ def _judge(
     config: TrainingConfig,
     served: Served | None,
     report: Report,
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], gate.Verdicts]:
     judged = _judged(prepared, ids, config)
     trial = _fit(spark, prepared, ids, config, training_only=True)
     report(f"ranking {judged.users} users over {len(ids.track_ids)} tracks")
@@ -134,16 +135,16 @@ def _judge(
         raise InvalidModel(broken)
     contest = Contest.between(trial_model(trial, ids, config), judged, ids, config.seed)
     evaluation = contest.as_dict()
-    reasons = [
-        gate.not_covering(contest.folded, judged.users, contest.lists),
-        gate.not_better_than_popularity(contest.gain, judged.users),
-    ]
+    verdicts: gate.Verdicts = {
+        "covering": gate.not_covering(contest.folded, judged.users, contest.lists),
+        "popularity": gate.not_better_than_popularity(contest.gain, judged.users),
+    }
     if served is not None:
         evaluation["served"] = contest.against(served.model, served.snapshot_s)
-        reasons.append(gate.worse_than_served(evaluation, served.evaluation))
+        verdicts["served"] = gate.worse_than_served(evaluation, served.evaluation)
     evaluation["rmse"] = held_out_rmse(trial, held_out_ratings(spark, prepared, ids))
     evaluation["judge_s"] = round(time.monotonic() - began, 2)
-    return evaluation, [reason for reason in reasons if reason]
+    return evaluation, verdicts
 
 
 def trial_model(trial: Fit, ids: Ids, config: TrainingConfig) -> Model:

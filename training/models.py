@@ -1,4 +1,4 @@
-"""Published and refused models: what ``models list|show|promote|rollback`` do."""
+"""Published and refused models: what ``models list|show|log|promote|rollback`` do."""
 
 import re
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from connections.model_store import served
 from schemas.documents import MODELS, Pointer
 from schemas.errors import InvalidInput
 from schemas.settings import Settings
+from training.decisions import asked_by_command
 from training.lease import training_lease
 from training.publication import promote, rollback
 
@@ -31,7 +32,7 @@ async def all_models(database: Database) -> list[dict[str, Any]]:
             "items": document["items"],
             "snapshot_id": document["snapshot_id"],
             "ndcg_at_10": document["metrics"].get("model", {}).get("ndcg_at_10", {}).get("value"),
-            "created": _iso(document["created_ms"]),
+            "created": iso(document["created_ms"]),
         }
         for document in await answered(cursor.to_list(None), "listing models")
     ]
@@ -54,21 +55,23 @@ async def one_model(database: Database, beginning: str) -> dict[str, Any]:
     return found[0]
 
 
-async def promote_model(settings: Settings, beginning: str) -> Pointer:
+async def promote_model(settings: Settings, beginning: str, because: str | None) -> Pointer:
     """Put a published model into service, no training or other promotion going on meanwhile."""
     async with open_documents(settings) as database:
         document = await one_model(database, beginning)
         async with training_lease(database, _nothing):
-            return await promote(settings, database, document["_id"])
+            asked = asked_by_command("models promote", because)
+            return await promote(settings, database, document["_id"], asked)
 
 
-async def roll_back(settings: Settings) -> Pointer:
+async def roll_back(settings: Settings, because: str | None) -> Pointer:
     """Put the model before the served one into service, no training going on meanwhile."""
     async with open_documents(settings) as database, training_lease(database, _nothing):
-        return await rollback(settings, database)
+        return await rollback(settings, database, asked_by_command("models rollback", because))
 
 
-def _iso(time_ms: int) -> str:
+def iso(time_ms: int) -> str:
+    """Return a time as it is printed, UTC."""
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="seconds")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
@@ -15,10 +16,11 @@ from connections.model_store import model_document, next_seq, prune_models, refu
 from connections.snapshot_store import SnapshotStore
 from connections.spark import spark_log
 from recommender.model import model_digest
-from schemas.errors import InvalidInput, InvalidModel, SegueError, Unavailable
+from schemas.errors import InvalidInput, InvalidModel, InvalidSnapshot, SegueError, Unavailable
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from training.configuration import TrainingConfig, training_id
+from training.decisions import PUBLISHED, REFUSED, Asked, record_pruning, record_refusal
 from training.inputs import (
     describe_inputs,
     find_snapshot,
@@ -34,13 +36,16 @@ from training.publication import finish_activation, publish
 from training.session import spark_session
 
 T = TypeVar("T")
-PUBLISHED, REFUSED = "published", "refused"
 
 
 async def train(
-    settings: Settings, snapshot_id: str, config: TrainingConfig, console: Console
+    settings: Settings, snapshot_id: str, config: TrainingConfig, console: Console, asked: Asked
 ) -> dict[str, Any]:
     """Train on a snapshot and publish the model, or refuse it with a reason.
+
+    Parameters
+    ----------
+    asked : who wants it, and why: kept with the decision
 
     Returns
     -------
@@ -61,7 +66,7 @@ async def train(
     async with open_documents(settings) as database, training_lease(database, waiting):
         await finish_activation(settings, database)
         manifest = find_snapshot(store, generation, snapshot_id)
-        result = await _train_on(settings, database, store, manifest, config, console)
+        result = await _train_on(settings, database, store, manifest, config, console, asked)
     return result | {"seconds": round(time.monotonic() - began, 1)}
 
 
@@ -105,6 +110,7 @@ async def _train_on(
     manifest: Manifest,
     config: TrainingConfig,
     console: Console,
+    asked: Asked,
 ) -> dict[str, Any]:
     config = config.sized_for(manifest.users)
     features = await read_features(database)
@@ -123,9 +129,9 @@ async def _train_on(
             settings, config, lambda spark: learn(spark, uris, config, features, current, report)
         )
         document = _document(learned, name, manifest, config)
-        result = await _settle(settings, database, document, learned, progress)
+        result = await _settle(settings, database, document, learned, progress, asked)
     except SegueError as error:
-        await progress.end("refused" if isinstance(error, InvalidModel) else "failed", str(error))
+        await _end_without_model(database, progress, error, asked, manifest, name)
         raise
     await progress.end("done" if result["state"] == PUBLISHED else "refused", result["reason"] or "")
     return result
@@ -140,19 +146,42 @@ def _enough_users(manifest: Manifest, config: TrainingConfig) -> None:
         )
 
 
+async def _end_without_model(
+    database: Database, progress: Progress, error: SegueError, asked: Asked, manifest: Manifest, name: str
+) -> None:
+    """Leave the reason in the job, and a refusal among the decisions too."""
+    refused = isinstance(error, InvalidModel | InvalidSnapshot)
+    await progress.end(REFUSED if refused else "failed", str(error))
+    if refused:
+        training = {"snapshot_id": manifest.snapshot_id, "training_id": name}
+        await record_refusal(database, str(error), asked, training)
+
+
 async def _settle(
-    settings: Settings, database: Database, document: dict[str, Any], learned: Learned, progress: Progress
+    settings: Settings,
+    database: Database,
+    document: dict[str, Any],
+    learned: Learned,
+    progress: Progress,
+    asked: Asked,
 ) -> dict[str, Any]:
     """Publish, or leave the reason for the refusal."""
     if learned.reasons:
         reason = "; ".join(learned.reasons)
-        await refuse_model(database, document | {"seq": await next_seq(database)}, reason)
-        await prune_models(database, settings.models_kept)
+        numbered = document | {"seq": await next_seq(database)}
+        await refuse_model(database, numbered, reason)
+        await record_refusal(database, reason, asked, numbered)
+        await _prune(settings, database, asked)
         return _result(document, REFUSED, reason, None)
     await progress.step("publishing the model")
-    pointer = await publish(settings, database, document, learned.arrays)
-    await prune_models(database, settings.models_kept)
+    pointer = await publish(settings, database, document, learned.arrays, asked)
+    await _prune(settings, database, asked)
     return _result(document, PUBLISHED, None, pointer["seq"])
+
+
+async def _prune(settings: Settings, database: Database, asked: Asked) -> None:
+    keep = settings.models_kept
+    await prune_models(database, keep, partial(record_pruning, database, keep, asked))
 
 
 def _document(learned: Learned, name: str, manifest: Manifest, config: TrainingConfig) -> dict[str, Any]:

@@ -6,6 +6,7 @@ record with the greatest ``seq`` and meet a repeated one without effect.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import stamina
@@ -18,19 +19,26 @@ from schemas import events
 from schemas.documents import MODELS, POINTERS, Pointer
 from schemas.errors import InvalidInput, InvalidModel, LogUnavailable
 from schemas.settings import Settings
+from training.decisions import PROMOTED, PUBLISHED, ROLLED_BACK, Asked, decision, record
 
 ACTIVATED = "activated"
 _ATTEMPTS = 5
 
 
 async def publish(
-    settings: Settings, database: Database, document: dict[str, Any], arrays: Arrays
+    settings: Settings,
+    database: Database,
+    document: dict[str, Any],
+    arrays: Arrays,
+    asked: Asked,
+    reason: str = "passed the gate",
 ) -> Pointer:
     """Store a model and put it into service.
 
     Parameters
     ----------
     document : a ``ModelDocument`` without ``seq``, which is given here
+    asked : who wants it, and why
 
     Raises
     ------
@@ -41,10 +49,12 @@ async def publish(
     """
     seq = await next_seq(database)
     await save_model(database, document | {"seq": seq}, arrays)
-    return await _point_to(settings, database, str(document["_id"]), seq)
+    return await _point_to(settings, database, document, seq, (PUBLISHED, reason), asked)
 
 
-async def promote(settings: Settings, database: Database, model_id: str) -> Pointer:
+async def promote(
+    settings: Settings, database: Database, model_id: str, asked: Asked, kind: str = PROMOTED
+) -> Pointer:
     """Put a published model into service again after checking every one of its bytes.
 
     Raises
@@ -53,10 +63,12 @@ async def promote(settings: Settings, database: Database, model_id: str) -> Poin
         It is missing, refused or corrupt.
     """
     await load_model(database, model_id)
-    return await _point_to(settings, database, model_id, await next_seq(database))
+    document = await model_document(database, model_id) or {"_id": model_id}
+    seq = await next_seq(database)
+    return await _point_to(settings, database, document, seq, (kind, asked.because), asked)
 
 
-async def rollback(settings: Settings, database: Database) -> Pointer:
+async def rollback(settings: Settings, database: Database, asked: Asked) -> Pointer:
     """Put the model that was published before the served one into service.
 
     Raises
@@ -73,7 +85,7 @@ async def rollback(settings: Settings, database: Database) -> Pointer:
     before = await answered(models.find_one(older, sort=[("seq", -1)]), "reading models")
     if before is None:
         raise InvalidInput(f"no model was published before {current['_id'][:12]}")
-    return await promote(settings, database, before["_id"])
+    return await promote(settings, database, before["_id"], asked, ROLLED_BACK)
 
 
 async def finish_activation(settings: Settings, database: Database) -> bool:
@@ -87,6 +99,7 @@ async def finish_activation(settings: Settings, database: Database) -> bool:
     pointer = await served(database)
     if pointer is None:
         return False
+    await _note(database, pointer)
     done = await answered(database[POINTERS.name].find_one({"_id": ACTIVATED}), "reading the activation")
     if done is not None and done["seq"] >= pointer["seq"]:
         return False
@@ -94,12 +107,32 @@ async def finish_activation(settings: Settings, database: Database) -> bool:
     return True
 
 
-async def _point_to(settings: Settings, database: Database, model_id: str, seq: int) -> Pointer:
-    if not await move_pointer(database, model_id, seq):
+async def _point_to(
+    settings: Settings,
+    database: Database,
+    document: Mapping[str, Any],
+    seq: int,
+    verdict: tuple[str, str],
+    asked: Asked,
+) -> Pointer:
+    model_id = str(document["_id"])
+    before = await served(database)
+    decided = decision(
+        f"served:{seq}", *verdict, asked, document, before=before["model_id"] if before else None, seq=seq
+    )
+    if not await move_pointer(database, model_id, seq, decided):
         raise InvalidModel(f"model {model_id[:12]}: a newer one was put into service meanwhile")
-    pointer = Pointer(_id="model", seq=seq, model_id=model_id, updated_ms=time.time_ns() // 1_000_000)
+    pointer = Pointer(_id="model", seq=seq, model_id=model_id, updated_ms=decided["at_ms"], decision=decided)
+    await _note(database, pointer)
     await _activate(settings, database, pointer)
     return pointer
+
+
+async def _note(database: Database, pointer: Pointer) -> None:
+    """Note what moved the pointer; a kill right after the move is made up for by the next start."""
+    decided = pointer.get("decision")
+    if decided is not None:
+        await record(database, decided)
 
 
 async def _activate(settings: Settings, database: Database, pointer: Pointer) -> None:
@@ -111,7 +144,7 @@ async def _activate(settings: Settings, database: Database, pointer: Pointer) ->
         with attempt:
             async with LogWriter(settings) as writer:
                 await writer.append_control(record)
-    noted = dict(pointer) | {"_id": ACTIVATED}
+    noted = {name: value for name, value in pointer.items() if name != "decision"} | {"_id": ACTIVATED}
     await answered(
         database[POINTERS.name].replace_one({"_id": ACTIVATED}, noted, upsert=True), "noting the activation"
     )

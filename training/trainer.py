@@ -21,7 +21,7 @@ from schemas.topics import SNAPSHOTS
 from training.child import REFUSED_EXIT, DeadlineExceeded, run_child
 from training.inputs import log_generation
 from training.publication import finish_activation
-from training.schedule import Tried, is_due
+from training.schedule import Tried, reason_to_train
 
 _log = structlog.get_logger()
 _LOOK_S = 30.0  # a snapshot whose announcement was missed is found after this
@@ -90,9 +90,9 @@ class Trainer:
             if await finish_activation(settings, database):
                 _log.info("repeated an interrupted activation")
             manifest = await self._newest(generation)
-            if manifest is None or not await self._due(database, manifest):
-                return
-        await self._train(manifest)
+            because = None if manifest is None else await self._because(database, manifest)
+        if manifest is not None and because is not None:
+            await self._train(manifest, because)
 
     async def _newest(self, generation: str) -> Manifest | None:
         store = SnapshotStore(self._settings.snapshot_location)
@@ -103,7 +103,8 @@ class Trainer:
             return None
         return found[0] if found else None
 
-    async def _due(self, database: Database, manifest: Manifest) -> bool:
+    async def _because(self, database: Database, manifest: Manifest) -> str | None:
+        """Return why to train on this snapshot, None to wait."""
         in_service = await served(database) is not None
         of_this_log = {"generation": manifest.generation}
         cursor = database[MODELS.name].find(of_this_log, {"metrics": 1, "created_ms": 1})
@@ -113,20 +114,22 @@ class Trainer:
             Tried(document["metrics"]["snapshot"]["applied"], document["created_ms"] / 1000.0)
             for document in newest
         ]
-        return is_due(
+        last = max(tried, key=lambda one: one.at_s, default=None)
+        return reason_to_train(
             manifest,
             served=in_service,
-            tried=max(tried, key=lambda one: one.at_s, default=None),
+            tried=last,
             now_s=time.time(),
             interval_s=self._interval_s,
             min_users=self._settings.train_min_users,
         )
 
-    async def _train(self, manifest: Manifest) -> None:
+    async def _train(self, manifest: Manifest, because: str) -> None:
         """Run one training; a refusal is settled, a failure is tried again after a growing pause."""
-        _log.info("training", snapshot_id=manifest.snapshot_id, users=manifest.users)
+        _log.info("training", snapshot_id=manifest.snapshot_id, users=manifest.users, because=because)
         began = time.monotonic()
         arguments = ["train", "--in-process", "--snapshot", manifest.snapshot_id]
+        arguments += ["--actor", "trainer", "--because", because]
         try:
             code = await run_child(arguments, self._settings.train_deadline_s)
         except DeadlineExceeded as error:

@@ -20,11 +20,13 @@ from schemas import events
 from schemas.errors import InvalidInput, InvalidModel
 from schemas.settings import Settings
 from schemas.topics import PLAYS_PARTITIONS
+from training.decisions import Asked, decisions_about
 from training.lease import training_lease
 from training.models import all_models, one_model
 from training.publication import finish_activation, promote, publish, rollback
 
 ROOT = Path(__file__).resolve().parents[2]
+ASKED = Asked("tester", "a test")
 PARAMETERS = {"rank": 4, "reg_param": 0.1, "alpha": 1.0, "max_iter": 3}
 METRICS = {"model": {"ndcg_at_10": {"value": 0.5}}, "snapshot": {"applied": 10}}
 
@@ -71,7 +73,7 @@ async def test_a_published_model_is_served_and_activated_in_every_partition(
     settings: Settings, database: Database
 ) -> None:
     document, arrays = model(1)
-    pointer = await publish(settings, database, document, arrays)
+    pointer = await publish(settings, database, document, arrays, ASKED)
     loaded = await load_model(database, document["_id"])
     np.testing.assert_array_equal(loaded.factor_rows, arrays["item_factors"])
     assert await activations(settings) == [[(document["_id"], pointer["seq"])]] * PLAYS_PARTITIONS
@@ -82,30 +84,38 @@ async def test_rollback_and_promotion_are_activations_with_greater_numbers(
     settings: Settings, database: Database
 ) -> None:
     first, second = model(1), model(2)
-    await publish(settings, database, *first)
-    await publish(settings, database, *second)
-    assert (await rollback(settings, database))["model_id"] == first[0]["_id"]
-    assert (await promote(settings, database, second[0]["_id"]))["model_id"] == second[0]["_id"]
+    await publish(settings, database, *first, ASKED)
+    await publish(settings, database, *second, ASKED)
+    assert (await rollback(settings, database, ASKED))["model_id"] == first[0]["_id"]
+    assert (await promote(settings, database, second[0]["_id"], ASKED))["model_id"] == second[0]["_id"]
     [*earlier, last] = (await activations(settings))[3]
     assert last == (second[0]["_id"], 4)
     assert [seq for _, seq in earlier] == [1, 2, 3]
     assert [row["served"] for row in await all_models(database)] == [True, False]
+    decided = await decisions_about(database, None, 10)
+    assert [(one["kind"], one["model_id"], one["before"], one["seq"]) for one in decided] == [
+        ("promoted", second[0]["_id"], first[0]["_id"], 4),
+        ("rolled back", first[0]["_id"], second[0]["_id"], 3),
+        ("published", second[0]["_id"], first[0]["_id"], 2),
+        ("published", first[0]["_id"], None, 1),
+    ]
+    assert {(one["actor"], one["because"]) for one in decided} == {("tester", "a test")}
 
 
 async def test_nothing_older_and_nothing_corrupt_is_put_into_service(
     settings: Settings, database: Database
 ) -> None:
     with pytest.raises(InvalidInput, match="no model is in service"):
-        await rollback(settings, database)
+        await rollback(settings, database, ASKED)
     first, second = model(1), model(2)
-    await publish(settings, database, *first)
+    await publish(settings, database, *first, ASKED)
     with pytest.raises(InvalidInput, match="no model was published before"):
-        await rollback(settings, database)
-    await publish(settings, database, *second)
+        await rollback(settings, database, ASKED)
+    await publish(settings, database, *second, ASKED)
     broken = f"{first[0]['_id']}:item_factors:0"
     await database["model_chunks"].update_one({"_id": broken}, {"$set": {"data": b"\0" * 320}})
     with pytest.raises(InvalidModel, match="corrupt"):
-        await rollback(settings, database)
+        await rollback(settings, database, ASKED)
     pointer = await served(database)
     assert pointer is not None
     assert pointer["model_id"] == second[0]["_id"]
@@ -118,7 +128,7 @@ import asyncio, os, signal, sys
 from connections.documents import open_documents
 from connections.event_log import LogWriter
 from schemas.settings import Settings
-from tests.training.test_publication import model
+from tests.training.test_publication import ASKED, model
 from training import publication
 
 async def main(where):
@@ -134,7 +144,7 @@ async def main(where):
         LogWriter.append = counted
     settings = Settings()
     async with open_documents(settings) as database:
-        await publication.publish(settings, database, *model(2))
+        await publication.publish(settings, database, *model(2), ASKED)
 
 asyncio.run(main(sys.argv[1]))
 """
@@ -156,7 +166,7 @@ async def test_killed_before_the_pointer_moves_the_old_model_stays(
     settings: Settings, database: Database
 ) -> None:
     document, arrays = model(1)
-    await publish(settings, database, document, arrays)
+    await publish(settings, database, document, arrays, ASKED)
     await publish_and_be_killed(settings, "pointer")
     pointer = await served(database)
     assert pointer is not None
@@ -170,7 +180,7 @@ async def test_killed_before_the_pointer_moves_the_old_model_stays(
 async def test_killed_while_activating_the_next_start_finishes_it(
     settings: Settings, database: Database, partitions: int
 ) -> None:
-    await publish(settings, database, *model(1))
+    await publish(settings, database, *model(1), ASKED)
     await publish_and_be_killed(settings, str(partitions))
     new = model(2)[0]["_id"]
     pointer = await served(database)
@@ -179,6 +189,8 @@ async def test_killed_while_activating_the_next_start_finishes_it(
     await load_model(database, new)
     assert await finish_activation(settings, database)
     assert [found[-1] for found in await activations(settings)] == [(new, 2)] * PLAYS_PARTITIONS
+    [decided] = await decisions_about(database, new, 10)
+    assert (decided["kind"], decided["seq"], decided["reason"]) == ("published", 2, "passed the gate")
 
 
 async def test_two_trainings_never_publish_at_the_same_time(settings: Settings, database: Database) -> None:
