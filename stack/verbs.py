@@ -43,7 +43,7 @@ VERBS = (
     ),
     Verb("snapshot", ("agents", "snapshot"), "Ask for a snapshot now and wait for it."),
     Verb("evaluate", ("training", "evaluate"), "Judge the served model on the newest snapshot."),
-    Verb("models", ("training", "models"), "list, show, promote or rollback models."),
+    Verb("models", ("training", "models"), "list, show, log, compare, promote or rollback models."),
     Verb("verify", ("agents", "verify"), "Refold the log below a snapshot's cut and compare the hashes."),
     Verb("audit", ("agents", "audit"), "Count what became of every record of the log."),
     Verb("worker", ("agents", "worker"), "Run one worker in the foreground.", needs_stack=False),
