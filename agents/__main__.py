@@ -7,17 +7,18 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 # one solve is too small for two threads, which would only wait for each other (docs/performance.md)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from schemas.errors import SegueError, Stalled
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from agents.start import StartTimes
 
 cli = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The worker and the log."
@@ -27,15 +28,24 @@ T = TypeVar("T")
 
 
 @cli.command()
-def worker() -> None:
+def worker(
+    spare: Annotated[
+        bool, typer.Option("--spare", hidden=True, help="Wait on standard input for whose place to take.")
+    ] = False,
+) -> None:
     """Fold plays into histories and answer each with a fresh list, until stopped."""
     from agents.logs import configure_logs
+    from agents.start import StartTimes, process_start_s, wait_for_place
     from agents.watchdog import EXIT_STALLED
 
+    if spare and not wait_for_place():
+        raise typer.Exit(0)
+    times = StartTimes()
+    times.note("told", None if spare else process_start_s())
     settings = Settings()
     configure_logs(settings)
     try:
-        _run(_work(settings))
+        _run(_work(settings, times))
     except* Stalled as stalled:
         print(f"segue: {stalled.exceptions[0]}", file=sys.stderr)
         raise typer.Exit(EXIT_STALLED) from None
@@ -101,11 +111,12 @@ def verify(
         raise typer.Exit(1)
 
 
-async def _work(settings: Settings) -> None:
+async def _work(settings: Settings, times: "StartTimes") -> None:
     from agents.app import open_worker
     from agents.inspection import serve_inspection
 
-    async with open_worker(settings) as one, serve_inspection(one):
+    times.note("loaded")
+    async with open_worker(settings, times=times) as one, serve_inspection(one):
         work = asyncio.create_task(one.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -136,6 +147,9 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     names = [name for name in rows[0] if name != "partitions"]
     table = Table(*names, title=title)
     for row in rows:

@@ -18,7 +18,7 @@ from agents.chunks import ChunkConsumer, ChunkSchema
 from agents.dead_letters import DeadLetters
 from agents.delivery import Delivery
 from agents.faust_app import create_faust_app
-from agents.lists import Lists, wanted_after
+from agents.lists import Lists, Wanted, wanted_after
 from agents.log_identity import LogIdentity
 from agents.partitions import Partitions
 from agents.parts import write_part
@@ -26,6 +26,7 @@ from agents.reranking import Reranking
 from agents.restore import Restorer
 from agents.serving import Serving
 from agents.snapshots import Coordinator
+from agents.start import StartTimes
 from agents.watchdog import Observation, Watchdog
 from connections.documents import Database, open_documents
 from connections.event_log import LogReader, LogWriter, topic_name
@@ -33,7 +34,7 @@ from connections.snapshot_store import SnapshotStore
 from recommender.partition import Folded, PartitionState, Record
 from recommender.ranking import RankingConfig
 from schemas import events
-from schemas.errors import DocumentsUnavailable, LogMismatch, LogUnavailable
+from schemas.errors import LogMismatch, LogUnavailable
 from schemas.settings import Settings
 from schemas.topics import PLAYS
 
@@ -55,6 +56,7 @@ class Worker:
     ----------
     generation : the log's name
     ranked, archived, group : other than by default only to measure the fold alone
+    times : of the steps of its start
     """
 
     def __init__(
@@ -67,9 +69,11 @@ class Worker:
         ranked: bool = True,
         archived: bool = True,
         group: str = GROUP,
+        times: StartTimes | None = None,
     ) -> None:
         self.settings = settings
         self.generation = generation
+        self.times = times or StartTimes()
         self.store = SnapshotStore(settings.snapshot_location)
         self.serving = Serving(database, self._model_loaded, generation)
         self.lists = Lists(writer, self.serving, generation, RankingConfig(length=settings.list_length))
@@ -105,10 +109,6 @@ class Worker:
         # look at all of it and stop the event loop for a tenth of a second
         gc.collect()
         gc.freeze()
-        try:
-            await self.serving.refresh()
-        except DocumentsUnavailable as error:
-            _log.warning("starting without catalogue and charts", error=str(error))
         async with asyncio.TaskGroup() as beside:
             tasks = [
                 beside.create_task(service.run())
@@ -212,8 +212,7 @@ class Worker:
         if self._ranked:
             wanted = wanted_after(folded, state.position - 1 if activated else None)
             if wanted:
-                await self.serving.prepare(state)
-                self.delivery.expect(await self.lists.make(state, wanted))
+                self.delivery.expect(await self._lists(state, wanted))
             if changed and ready:
                 self.delivery.expect_later(self._run_beside(self.reranking.partition(state.partition)))
         if self._archived:
@@ -221,6 +220,15 @@ class Worker:
                 self.archive.submit(self.generation, state.partition, state.position, records, folded)
             )
         self.delivery.expect(*self.dead_letters.submit(state.partition, records, folded))
+
+    async def _lists(self, state: PartitionState, wanted: Sequence[Wanted]) -> asyncio.Future[None]:
+        await self.serving.looked.wait()
+        self.times.note("catalogue")
+        await self.serving.prepare(state)
+        acknowledged = await self.lists.make(state, wanted)
+        if "list" not in self.times.at:
+            acknowledged.add_done_callback(lambda _: self.times.note("list"))
+        return acknowledged
 
     def _on_barrier(self, state: PartitionState, barrier: events.Barrier) -> None:
         self.coordinator.begun(barrier.snapshot_id)
@@ -250,6 +258,7 @@ class Worker:
     async def _on_assigned(self, *signal: Any, **__: Any) -> None:
         _, assigned = signal
         _log.info("partitions were assigned", partitions=sorted(tp.partition for tp in assigned))
+        self.times.note("assigned")
         self._run_beside(self._hold(sorted(assigned)))
 
     async def _model_loaded(self, model_id: str) -> None:
@@ -266,8 +275,11 @@ class Worker:
             await self.partitions.hold(tp.partition, self.consumer.committed(tp))
             if tp not in self.consumer.assignment():
                 self.partitions.release([tp.partition])
-            if tp.partition in self.partitions.states:
-                await self.serving.want(self.partitions.states[tp.partition].model_id)
+            if tp.partition in self.partitions.states and await self.serving.want(
+                self.partitions.states[tp.partition].model_id
+            ):
+                self.times.note("model")
+        self.times.note("restored")
 
     async def _on_revoked(self, *signal: Any, **__: Any) -> None:
         _, revoked = signal
@@ -275,7 +287,9 @@ class Worker:
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, **switches: Any) -> AsyncIterator[Worker]:
+async def open_worker(
+    settings: Settings, *, times: StartTimes | None = None, **switches: Any
+) -> AsyncIterator[Worker]:
     """Yield a worker with its clients open.
 
     Raises
@@ -288,7 +302,10 @@ async def open_worker(settings: Settings, **switches: Any) -> AsyncIterator[Work
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Faust's consumer lives in a thread of its own: let it have the interpreter sooner than after 5 ms
     sys.setswitchinterval(0.001)
+    times = times or StartTimes()
     async with LogReader(settings) as reader:
         generation = await reader.generation()
+    times.note("log found")
     async with open_documents(settings) as database, LogWriter(settings) as writer:
-        yield Worker(settings, database, writer, generation, **switches)
+        times.note("connected")
+        yield Worker(settings, database, writer, generation, times=times, **switches)

@@ -44,6 +44,12 @@ class WorkerCollector(Collector):
             ("segue_archive_behind", "Events that wait for MongoDB", worker.archive.behind),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        steps = GaugeMetricFamily(
+            "segue_start_time_seconds", "When a step of the start was done, since 1970", labels=["step"]
+        )
+        for step, at in worker.times.at.items():
+            steps.add_metric([step], at)
+        yield steps
 
 
 def describe(state: PartitionState, *, users: bool) -> dict[str, Any]:

@@ -30,6 +30,10 @@ class Serving:
     ----------
     model_loaded : awaited when a model has come after its activation
     generation : the log's name; models of another log are refused
+
+    Attributes
+    ----------
+    looked : set when catalogue and charts were asked for once, whatever came of it
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Serving:
         self._stand_in: str | None = None
         self._noted: str | None = None
         self._stand_in_due = False
+        self.looked = asyncio.Event()
         self.catalogue = Catalogue("", np.empty(0, np.int64), np.empty(0, np.int64))
         self.charts = Charts.empty()
 
@@ -150,6 +155,7 @@ class Serving:
                 await self.refresh()
             except DocumentsUnavailable as error:
                 _log.warning("catalogue and charts wait for MongoDB", error=str(error))
+            self.looked.set()
             await self._hold_stand_in()
             for model_id in sorted(self._wanted):
                 if await self.want(model_id):

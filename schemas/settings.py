@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     mongod: Path | None = Field(None, description="mongod to start; by default PATH, then the wheel")
     # worker
     workers: int = Field(1, ge=1, le=12, description="worker processes that `segue up` starts")
+    spare_worker: bool = Field(
+        True, description="keep one more process loaded, which takes the place of a worker that dies"
+    )
     worker_id: str = Field("worker-0", description="name of a worker's slot; two must never share one")
     worker_metrics_port: Port = Field(18100, description="loopback port of the first worker's metrics")
     session_timeout_s: Seconds = Field(

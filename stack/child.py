@@ -1,5 +1,6 @@
 """One child process: started with its own log file, dying with its parent, ended politely and then surely."""
 
+import asyncio
 import ctypes
 import functools
 import os
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import psutil
 
+from schemas import places
+
 _PR_SET_PDEATHSIG = 1
 _LOG_LIMIT_BYTES = 16 * 1024 * 1024
+_TICK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Program:
     log_file : its standard output and error
     environment : variables that are set beside those of the parent
     stop_within_s : seconds from SIGTERM to SIGKILL
+    waits : it waits until it is told whose place to take (``Child.take_place``)
     """
 
     name: str
@@ -35,6 +40,7 @@ class Program:
     log_file: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_within_s: float = 8.0
+    waits: bool = False
 
 
 class Child:
@@ -47,7 +53,7 @@ class Child:
         with program.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 program.command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if program.waits else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **program.environment},
@@ -60,6 +66,38 @@ class Child:
     def exit_code(self) -> int | None:
         """Return the exit code, negative for a signal; None while it runs."""
         return self._process.poll()
+
+    async def ended(self) -> int:
+        """Return the exit code once it has ended; where the kernel tells, that is at once."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):  # not on Linux, or it has ended already
+            while (code := self.exit_code()) is None:
+                await asyncio.sleep(_TICK_S)
+            return code
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(handle, told.set)
+        try:
+            await told.wait()
+        finally:
+            loop.remove_reader(handle)
+            os.close(handle)
+        return self._process.wait()
+
+    def take_place(self, program: Program) -> bool:
+        """Let a process that waits go on as ``program``; False when it has ended."""
+        assert self._process.stdin is not None, f"{self.program.name} does not wait"
+        program.log_file.parent.mkdir(parents=True, exist_ok=True)
+        rotate(program.log_file)
+        place = places.Place(dict(program.environment), str(program.log_file))
+        try:
+            with self._process.stdin as pipe:
+                pipe.write(places.encode(place))
+        except BrokenPipeError:
+            self.kill()
+            return False
+        self.program = program
+        return True
 
     def terminate(self) -> None:
         """Ask it to stop."""
@@ -80,6 +118,8 @@ class Child:
         """End it and its own children at once."""
         _end_group(self.pid)
         self._process.kill()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         return self._process.wait()
 
     def last_lines(self, count: int = 5) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from functools import partial
 
 import aiohttp
@@ -11,6 +12,7 @@ from stack.child import Program
 from stack.environment import stack_environment
 from stack.kafka import kafka_answers, prepare_kafka
 from stack.mongod import mongod_is_primary, prepare_mongod
+from stack.spare import Spare
 from stack.supervisor import Service
 
 _ANSWER_WITHIN = aiohttp.ClientTimeout(total=5.0)
@@ -32,7 +34,8 @@ def part_services(settings: Settings) -> list[Service]:
 
 def program_services(settings: Settings) -> list[Service]:
     """Return the workers, the trainer and the web server."""
-    services = [_worker(settings, index) for index in range(settings.workers)]
+    spare = Spare(partial(_spare_worker, settings)) if settings.spare_worker else None
+    services = [_worker(settings, index, spare) for index in range(settings.workers)]
     services.append(
         Service("trainer", partial(_program, settings, "trainer", "training", "trainer"), _yes, 2)
     )
@@ -59,7 +62,7 @@ async def answers(url: str) -> bool:
         return False
 
 
-def _worker(settings: Settings, index: int) -> Service:
+def _worker(settings: Settings, index: int, spare: Spare | None) -> Service:
     name, port = f"worker-{index}", settings.worker_metrics_port + index
     slot = {"SEGUE_WORKER_ID": name, "SEGUE_WORKER_METRICS_PORT": str(port)}
     return Service(
@@ -67,7 +70,13 @@ def _worker(settings: Settings, index: int) -> Service:
         partial(_program, settings, name, "agents", "worker", environment=slot),
         partial(answers, f"http://127.0.0.1:{port}/metrics"),
         2,
+        spare=spare,
     )
+
+
+def _spare_worker(settings: Settings) -> Program:
+    program = _program(settings, "worker-spare", "agents", "worker", "--spare")
+    return replace(program, waits=True)
 
 
 async def _yes() -> bool:

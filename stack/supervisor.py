@@ -11,12 +11,14 @@ import structlog
 from stack.child import Child, Program, rotate, start_time
 from stack.folder import ProcessState
 from stack.parts import START_WITHIN_S, wait_until_ready
+from stack.spare import Spare
 
-_TICK_S = 0.2
+_LOOK_S = 1.0
 _FIRST_WAIT_S = 0.5  # before the second restart in a row; the first comes at once
 _LONGEST_WAIT_S = 30.0
 _STEADY_AFTER_S = 20.0
 _ROTATE_EVERY_S = 60.0
+_SPARE_AFTER_S = 5.0  # a service is left alone while it starts
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class Service:
     prepare : makes its folder and configuration and returns the program; called before every start
     is_ready : whether it serves
     stop_order : services of a greater number are stopped first; equal ones together
+    spare : what takes its place when it dies; several services may share one
     """
 
     name: str
@@ -35,6 +38,7 @@ class Service:
     is_ready: Callable[[], Awaitable[bool]]
     stop_order: int = 0
     ready_within_s: float = START_WITHIN_S
+    spare: Spare | None = None
     # what the supervisor knows
     child: Child | None = None
     state: str = "stopped"
@@ -66,7 +70,9 @@ class Supervisor:
 
     def start(self, service: Service) -> None:
         """Start the process; do not wait for it."""
-        service.child = Child(service.prepare())
+        program = service.prepare()
+        waiting = None if service.spare is None else service.spare.take(program)
+        service.child = waiting or Child(program)
         if service not in self._services:
             self._services.append(service)
         self._set(service, "starting")
@@ -104,6 +110,8 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
+        for spare in {service.spare for service in self._services if service.spare is not None}:
+            spare.stop()
         for order in sorted({service.stop_order for service in self._services}, reverse=True):
             await asyncio.gather(
                 *(self._stop(service) for service in self._services if service.stop_order == order)
@@ -135,15 +143,23 @@ class Supervisor:
     async def _ended(self, service: Service) -> int:
         child = service.child
         assert child is not None
-        next_look = 0.0
-        while (code := child.exit_code()) is None:
-            if service.state == "starting" and time.monotonic() >= next_look:
-                if await service.is_ready():
-                    self._set(service, "ready")
-                next_look = time.monotonic() + 1.0
-            await asyncio.sleep(_TICK_S)
+        async with asyncio.TaskGroup() as both:
+            beside = both.create_task(self._accompany(service))
+            code = await child.ended()
+            beside.cancel()
         child.kill()  # its own children, if it left any
         return code
+
+    async def _accompany(self, service: Service) -> None:
+        """Note when a service that was started again is ready; later have a spare beside it."""
+        while service.state == "starting":
+            if await service.is_ready():
+                self._set(service, "ready")
+            else:
+                await asyncio.sleep(_LOOK_S)
+        if service.spare is not None:
+            await asyncio.sleep(_SPARE_AFTER_S)
+            service.spare.keep()
 
     async def _rotate_logs(self) -> None:
         while True:

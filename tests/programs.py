@@ -78,6 +78,15 @@ class WorkerProcess:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
+    async def metrics(self) -> dict[str, float]:
+        """Return its metrics, by name with labels."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self.port}/metrics") as response,
+        ):
+            lines = (await response.text()).splitlines()
+        return {where: float(value) for where, value in (x.rsplit(" ", 1) for x in lines if x[0] != "#")}
+
     async def until_alive(self, timeout_s: float = 60.0) -> None:
         """Return when it answers on its port."""
         until = time.monotonic() + timeout_s

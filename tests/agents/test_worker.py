@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from agents.snapshots import ask_for_snapshot, wait_for_snapshot
+from agents.start import STEPS
 from agents.verify import verify
 from connections.documents import Database, open_documents
 from connections.event_log import LogReader, LogWriter
@@ -17,7 +20,7 @@ from schemas.documents import ARCHIVE, CHARTS
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, PLAYS
 from tests.builders import event, like, play, user_id
-from tests.programs import WorkerProcess, worker_process
+from tests.programs import WorkerProcess, environment, worker_process
 from tests.worlds import begin_world, newest_lists, records_of, send, settled, stream, worked_off
 
 
@@ -92,6 +95,55 @@ async def test_bad_records_become_dead_letters_and_delay_nobody(worker: WorkerPr
     assert (result["applied"], result["dead"]) == (1, 3)
     assert len(letters) == 3
     assert all(letter["reason"] and letter["offset"] >= 0 for letter in letters)
+
+
+async def test_each_offset_is_in_one_of_five_classes_by_the_audit_and_by_the_metrics(
+    worker: WorkerProcess,
+) -> None:
+    """By `segue audit --json` and on the metrics port, in every partition, and they add up to the position."""
+    settings = worker.settings
+    async with LogWriter(settings) as writer:
+        for user in range(1, 30):
+            for seq in (100, 100, 1, 101):  # the second is a duplicate, 1 is more than 64 behind: late
+                await writer.append_event(user_id(user), play(user, seq=seq))
+            await writer.append(PLAYS, [(user_id(user).encode(), b"{")])
+        await ask_for_snapshot(writer)
+    await settled(settings, [worker.port], worked_off)
+
+    command = [sys.executable, "-m", "agents", "audit", "--json", "--port", str(worker.port)]
+    ran = await asyncio.to_thread(
+        subprocess.run, command, env=environment(settings), capture_output=True, text=True, check=True
+    )
+    metrics = await worker.metrics()
+
+    audited = json.loads(ran.stdout)
+    totals = {name: audited[name] for name in ("applied", "duplicates", "late", "dead", "control")}
+    each = PLAYS.partitions
+    assert totals == {"applied": 58, "duplicates": 29, "late": 29, "dead": 29, "control": 2 * each}
+    assert [one["partition"] for one in audited["partitions"]] == list(range(each))
+    for one in audited["partitions"]:
+        counted = {
+            name: metrics[f'segue_offsets{{class="{label}",partition="{one["partition"]}"}}']
+            for name, label in (("duplicates", "duplicate"), *((n, n) for n in totals if n != "duplicates"))
+        }
+        assert counted == {name: one[name] for name in totals}
+        assert sum(counted.values()) == metrics[f'segue_position{{partition="{one["partition"]}"}}']
+
+
+async def test_the_steps_of_a_start_are_told_by_metrics_in_their_order(worker: WorkerProcess) -> None:
+    async with LogWriter(worker.settings) as writer:
+        await writer.append_event(user_id(1), play(1))
+    await settled(worker.settings, [worker.port], worked_off)
+
+    metrics = await worker.metrics()
+
+    times = {step: metrics.get(f'segue_start_time_seconds{{step="{step}"}}') for step in STEPS}
+    chain = [times[step] for step in ("told", "loaded", "log found", "connected", "assigned", "list")]
+    assert chain == sorted(chain)  # type: ignore[type-var]
+    assert chain[0] > time.time() - 120  # type: ignore[operator]
+    assert times["assigned"] <= times["restored"]  # type: ignore[operator]
+    assert times["catalogue"] <= times["list"]  # type: ignore[operator]
+    assert times["model"] is None, "charts serve"
 
 
 async def test_applied_events_are_archived_once_and_make_the_charts(

@@ -64,21 +64,12 @@ class World:
         self.users += count
         return range(self.users - count + 1, self.users + 1)
 
-    async def metrics(self, name: str) -> dict[str, float]:
-        """Return the metrics of one worker, by name with labels."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{self.workers[name].port}/metrics") as response,
-        ):
-            lines = (await response.text()).splitlines()
-        return {where: float(value) for where, value in (x.rsplit(" ", 1) for x in lines if x[0] != "#")}
-
     async def positions(self) -> dict[int, int]:
         """Return the furthest position of each partition that some worker holds."""
         found: dict[int, int] = {}
         for name in [name for name, one in self.workers.items() if one.runs()]:
             try:
-                metrics = await self.metrics(name)
+                metrics = await self.workers[name].metrics()
             except aiohttp.ClientError:
                 continue  # it is only just starting
             for where, value in metrics.items():

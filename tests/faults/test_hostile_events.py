@@ -52,7 +52,7 @@ def _with_effect(some: Iterable[tuple[str, events.UserEvent]]) -> Acknowledged:
 
 async def _crashes(world: World) -> tuple[int, float]:
     """Return (agents that crashed, partitions restored): neither changes for the sake of an event."""
-    return world.log_of("Crashed"), (await world.metrics("first"))["segue_restores"]
+    return world.log_of("Crashed"), (await world.workers["first"].metrics())["segue_restores"]
 
 
 async def test_f12_malformed_events_become_dead_letters_and_stop_nobody(

@@ -12,8 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+import stack.supervisor as supervisor_module
 from schemas.errors import MissingRequirement
-from stack.child import Child, Program
+from schemas.settings import Settings
+from stack.child import Child, Program, tail
+from stack.services import _spare_worker
+from stack.spare import Spare
 from stack.supervisor import Service, Supervisor
 
 STEADY = "import time; time.sleep(600)"
@@ -134,3 +138,83 @@ def test_what_a_child_leaves_behind_in_its_group_is_ended_too(tmp_path: Path) ->
     child.stop()
     _, alive = psutil.wait_procs([grandchild], timeout=10)
     assert alive == [] or alive[0].status() == psutil.STATUS_ZOMBIE
+
+
+SPARE = (
+    "import json, os, sys, time; place = json.loads(sys.stdin.readline() or sys.exit(0)); "
+    "open(place['log_file'], 'a').write(f'{os.getpid()} {place[\"environment\"]}\\n'); time.sleep(600)"
+)
+
+
+async def test_a_spare_takes_the_place_of_the_service_that_dies_and_another_one_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_SPARE_AFTER_S", 0.1)
+    waiting: list[int] = []
+
+    def prepare() -> Program:
+        return Program("spare", (sys.executable, "-c", SPARE), tmp_path / "spare.log", waits=True)
+
+    class Noted(Spare):
+        def keep(self) -> None:
+            super().keep()
+            assert self._child is not None
+            waiting.append(self._child.pid)
+
+    spare = Noted(prepare)
+    services = [service(tmp_path, name, STEADY) for name in ("one", "two")]
+    supervisor = Supervisor(lambda services: None)
+    for each in services:
+        each.spare = spare
+        slot = Program(
+            each.name,
+            each.prepare().command,
+            tmp_path / f"{each.name}.log",
+            environment={"SLOT": each.name},
+        )
+        each.prepare = lambda slot=slot: slot  # type: ignore[misc]
+        supervisor.start(each)
+        await supervisor.ready(each)
+    try:
+        await until(lambda: len(waiting) == 2)
+        assert len(set(waiting)) == 1, "two services share one spare"
+        for number, each in enumerate(services, 1):
+            assert each.child is not None
+            os.kill(each.child.pid, signal.SIGKILL)
+            await until(lambda n=number: len(set(waiting)) == n + 1)  # type: ignore[misc]
+            assert each.child.pid == waiting[-2], "the one that waited"
+            assert each.child.last_lines() == f"{each.child.pid} {{'SLOT': '{each.name}'}}"
+            assert (each.restarts, each.state) == (1, "ready")
+        os.kill(waiting[-1], signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        os.kill(services[0].child.pid, signal.SIGKILL)  # type: ignore[union-attr]
+        await until(lambda: services[0].restarts == 2)
+        assert services[0].child.pid not in waiting, "a spare that has died is not taken"  # type: ignore[union-attr]
+        await until(lambda: len(set(waiting)) == 4)
+    finally:
+        await supervisor.stop()
+    assert not any(psutil.pid_exists(pid) for pid in set(waiting))
+
+
+async def test_a_spare_worker_becomes_the_worker_whose_place_it_is_told_to_take(
+    tmp_path: Path, unused_port: Callable[[], int]
+) -> None:
+    """It says so in the log of that worker, and ends as one does whose Kafka is away."""
+    settings = Settings(data_dir=tmp_path)
+    child = Child(_spare_worker(settings))
+    assert not child.last_lines()
+    nowhere = {"SEGUE_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{unused_port()}"}
+    log = tmp_path / "worker-3.log"
+    assert child.take_place(Program("worker-3", (), log, environment=nowhere))
+    async with asyncio.timeout(30):
+        assert await child.ended() == 1
+    assert nowhere["SEGUE_KAFKA_BOOTSTRAP_SERVERS"] in child.last_lines()
+    assert child.program.log_file == log
+    assert tail(tmp_path / "logs" / "worker-spare.log", 5) == ""
+
+
+def test_a_spare_ends_with_the_supervisor_that_would_have_told_it(tmp_path: Path) -> None:
+    child = Child(_spare_worker(Settings(data_dir=tmp_path)))
+    assert child._process.stdin is not None
+    child._process.stdin.close()
+    assert child._process.wait(timeout=30) == 0
