@@ -100,11 +100,11 @@ async def test_bad_records_become_dead_letters_and_delay_nobody(worker: WorkerPr
 async def test_each_offset_is_in_one_of_five_classes_by_the_audit_and_by_the_metrics(
     worker: WorkerProcess,
 ) -> None:
-    """By `segue audit --json` and on the metrics port, in every partition, and they add up to the position."""
+    """By `segue audit --json` and by the metrics, in every partition; they add up to the position."""
     settings = worker.settings
     async with LogWriter(settings) as writer:
         for user in range(1, 30):
-            for seq in (100, 100, 1, 101):  # the second is a duplicate, 1 is more than 64 behind: late
+            for seq in (100, 100, 1, 101):  # new, duplicate, late (more than 64 behind), new
                 await writer.append_event(user_id(user), play(user, seq=seq))
             await writer.append(PLAYS, [(user_id(user).encode(), b"{")])
         await ask_for_snapshot(writer)
