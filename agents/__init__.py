@@ -18,4 +18,5 @@
 ``log_identity`` whether the log is still the one that the worker was started on
 ``inspection``   metrics and state on a loopback port
 ``audit``, ``verify``  the log folded again, independently
+``replay``       the log folded into a complete snapshot, without a worker
 """

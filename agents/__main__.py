@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 # one solve is too small for two threads, which would only wait for each other (docs/performance.md)
@@ -111,6 +112,67 @@ def verify(
         raise typer.Exit(1)
 
 
+@cli.command()
+def replay(
+    until: Annotated[
+        str | None, typer.Option(help="Fold what was accepted before: ISO 8601 with a zone, or a date (UTC).")
+    ] = None,
+    offsets: Annotated[
+        Path | None, typer.Option(help="JSON file {partition: offset}, or a manifest: fold below these.")
+    ] = None,
+    like: Annotated[str | None, typer.Option(help="Fold below the cut of this snapshot.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with this unfinished replay.")] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Begin at the first record, not from the newest part.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Fold from the beginning; compare with the workers' snapshot of the same cut."
+        ),
+    ] = False,
+    processes: Annotated[int | None, typer.Option(min=1, max=64, help="By default one per core.")] = None,
+    checkpoint_s: Annotated[
+        float, typer.Option("--checkpoint", min=0, help="Seconds between checkpoints of a long partition.")
+    ] = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Fold the log into a complete snapshot, without any worker; exit 1 when a check differs."""
+    from rich.console import Console
+
+    from agents.logs import configure_logs
+    from agents.replay.processes import stop_signal
+    from agents.replay.run import Request
+    from agents.replay.run import replay as run_replay
+
+    if sum(one is not None for one in (until, offsets, like, resume)) > 1:
+        raise typer.BadParameter("give one of --until, --offsets, --like and --resume")
+    settings = Settings()
+    configure_logs(settings)
+    request = Request(until, offsets, like, resume, from_beginning, check, processes, checkpoint_s)
+    with _refusals(), stop_signal() as stopped:
+        result = run_replay(settings, request, Console(stderr=True), stopped)
+    compared = result.get("check")
+    if as_json:
+        print(json.dumps(result))
+    else:
+        _print_replay(result, check)
+    if compared is not None and not compared["equal"]:
+        raise typer.Exit(1)
+
+
+def _print_replay(result: dict[str, Any], check: bool) -> None:
+    print(
+        f"snapshot {result['snapshot_id']}: {result['users']} users, {sum(result['cut'].values())} records, "
+        f"of which {result['folded']} were folded in {result['seconds']:.1f} s"
+    )
+    if (compared := result.get("check")) is not None:
+        said = "equal" if compared["equal"] else f"partition(s) {compared['differing']} differ"
+        print(f"snapshot {compared['snapshot_id']} has the same cut: {said}")
+    elif check:
+        print("no snapshot of the workers has this cut: nothing to compare with")
+
+
 async def _work(settings: Settings, times: "StartTimes") -> None:
     from agents.app import open_worker
     from agents.inspection import serve_inspection
@@ -139,8 +201,16 @@ async def _snapshot(settings: Settings, timeout_s: float) -> Any:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    try:
+    with _refusals():
         return asyncio.run(work)
+    raise AssertionError("a refusal ends the command")
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what is refused into one sentence and exit code 1."""
+    try:
+        yield
     except SegueError as error:
         print(f"segue: {error}", file=sys.stderr)
         raise typer.Exit(1) from error

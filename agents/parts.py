@@ -1,14 +1,18 @@
 """A partition's state as a snapshot part, and back."""
 
+import time
 from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import version
 
 import structlog
 
 from connections.snapshot_store import SnapshotStore
 from recommender.history import FOLD_VERSION
 from recommender.partition import PartitionState
+from schemas import events
 from schemas.errors import InvalidSnapshot
-from schemas.snapshots import PartHeader
+from schemas.snapshots import Manifest, PartHeader
 
 _log = structlog.get_logger()
 
@@ -21,9 +25,14 @@ def write_part(store: SnapshotStore, snapshot_id: str, state: PartitionState) ->
     InvalidSnapshot
         Another part stands there: two folds of one log differ.
     """
+    return store.write_part(header_of(snapshot_id, state), sorted(state.histories.items()))
+
+
+def header_of(snapshot_id: str, state: PartitionState) -> PartHeader:
+    """Return what names ``state`` as a part of a snapshot; raise ``InvalidSnapshot`` at position 0."""
     if state.generation is None:
         raise InvalidSnapshot(f"partition {state.partition} has no generation: its log has no beginning")
-    header = PartHeader(
+    return PartHeader(
         generation=state.generation,
         snapshot_id=snapshot_id,
         partition=state.partition,
@@ -35,7 +44,28 @@ def write_part(store: SnapshotStore, snapshot_id: str, state: PartitionState) ->
         counts=dict(sorted(state.counts.items())),
         users=len(state.histories),
     )
-    return store.write_part(header, sorted(state.histories.items()))
+
+
+def manifest_of(parts: Sequence[PartHeader]) -> Manifest:
+    """Return the manifest that completes a snapshot of these parts now.
+
+    Raises
+    ------
+    InvalidSnapshot
+        A part was made by another fold version.
+    """
+    first = parts[0]
+    if any(part.fold_version != FOLD_VERSION for part in parts):
+        raise InvalidSnapshot(f"snapshot {first.snapshot_id} has parts of another fold version")
+    return Manifest(
+        snapshot_id=first.snapshot_id,
+        generation=first.generation,
+        fold_version=FOLD_VERSION,
+        schema_version=events.SCHEMA_VERSION,
+        code_version=version("segue"),
+        created_ms=time.time_ns() // 1_000_000,
+        parts=list(parts),
+    )
 
 
 def read_part(store: SnapshotStore, header: PartHeader) -> PartitionState:
@@ -46,7 +76,11 @@ def read_part(store: SnapshotStore, header: PartHeader) -> PartitionState:
     InvalidSnapshot
         The part cannot be read, or its content does not have the digest that its header names.
     """
-    found, histories = store.read_part(header.generation, header.snapshot_id, header.partition)
+    return state_of(*store.read_part(header.generation, header.snapshot_id, header.partition))
+
+
+def state_of(found: PartHeader, histories: dict[str, bytes]) -> PartitionState:
+    """Return the state that a file holds; raise ``InvalidSnapshot`` when it has not the digest it names."""
     state = PartitionState(
         partition=found.partition,
         position=found.cut,
@@ -58,7 +92,7 @@ def read_part(store: SnapshotStore, header: PartHeader) -> PartitionState:
     )
     if state.digest() != found.digest:
         raise InvalidSnapshot(
-            f"part {header.partition} of snapshot {header.snapshot_id} does not have its digest"
+            f"part {found.partition} of snapshot {found.snapshot_id} does not have its digest"
         )
     return state
 

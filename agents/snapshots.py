@@ -4,17 +4,16 @@ import asyncio
 import secrets
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 import structlog
 from pyarrow import ArrowException
 
 from agents import leases
 from agents.charts import publish_charts
+from agents.parts import manifest_of
 from connections.documents import Database
 from connections.event_log import LogReader, LogWriter
 from connections.snapshot_store import SnapshotStore
-from recommender.history import FOLD_VERSION
 from schemas import events, recommendations
 from schemas.errors import InvalidSnapshot, SegueError, Unavailable
 from schemas.recommendations import SnapshotReady
@@ -52,21 +51,13 @@ async def complete_snapshot(
     parts = await asyncio.to_thread(store.parts, generation, snapshot_id, PLAYS.partitions)
     if parts is None:
         return None
-    if any(part.fold_version != FOLD_VERSION for part in parts):
-        raise InvalidSnapshot(f"snapshot {snapshot_id} has parts of another fold version")
-    now_ms = time.time_ns() // 1_000_000
-    manifest = Manifest(
-        snapshot_id=snapshot_id,
-        generation=generation,
-        fold_version=FOLD_VERSION,
-        schema_version=events.SCHEMA_VERSION,
-        code_version=version("segue"),
-        created_ms=now_ms,
-        parts=parts,
-    )
+    manifest = manifest_of(parts)
     await asyncio.to_thread(store.write_manifest, manifest)
     ready = SnapshotReady(
-        snapshot_id=snapshot_id, generation=generation, cut=manifest.cut, server_time_ms=now_ms
+        snapshot_id=snapshot_id,
+        generation=generation,
+        cut=manifest.cut,
+        server_time_ms=manifest.created_ms,
     )
     await writer.append(SNAPSHOTS, [(snapshot_id.encode(), recommendations.encode(ready))])
     return manifest

@@ -24,13 +24,14 @@ async def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
     store = SnapshotStore(settings.snapshot_location)
     async with LogReader(settings) as reader:
         generation = await reader.generation()
-        manifests = store.manifests(generation)
-        wanted = [m for m in manifests if snapshot_id in (None, m.snapshot_id)]
-        if not wanted:
+        if snapshot_id is None:
+            manifest = next(iter(store.manifests(generation)), None)
+        else:
+            manifest = store.manifest(generation, snapshot_id)
+        if manifest is None:
             raise InvalidSnapshot(
                 f"no complete snapshot {snapshot_id or ''} of this log: make one by `segue snapshot`"
             )
-        manifest = wanted[0]
         if manifest.fold_version != FOLD_VERSION:
             raise InvalidSnapshot(
                 f"snapshot {manifest.snapshot_id} is of fold version {manifest.fold_version}, "

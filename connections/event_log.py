@@ -221,6 +221,18 @@ class LogReader:
             raise LogUnavailable(f"end offsets of {self._name}: {error!r}") from error
         return {where.partition: offset for where, offset in sorted(found.items())}
 
+    async def offsets_at(self, time_ms: int) -> dict[int, int | None]:
+        """Return each partition's first offset that Kafka stamped at or after a time; None without one."""
+        consumer = self._require()
+        asked = {TopicPartition(self._name, p): time_ms for p in await self._partitions()}
+        try:
+            found = await consumer.offsets_for_times(asked)
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable(f"offsets of {self._name} by time: {error!r}") from error
+        return {
+            where.partition: None if place is None else place.offset for where, place in sorted(found.items())
+        }
+
     async def generation(self) -> str:
         """Return the generation that the first record of every partition names.
 

@@ -6,11 +6,12 @@
     <uri>/<generation>/<snapshot_id>/manifest.json      written last
 
 A part is both the checkpoint from which workers restore and the trainer's input. A file is written under
-a temporary name, synced, and renamed. Blocking: call it from a thread or a process of its own.
+a temporary name, synced, and renamed. Snapshots that `segue replay` makes lie beside the others: their parts
+are checkpoints like any other, but newest, incomplete and pruned are said of the workers' snapshots alone.
+Blocking: call it from a thread or a process of its own.
 """
 
-import os
-import uuid
+import heapq
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -19,9 +20,10 @@ import pyarrow.parquet as pq
 import structlog
 from pyarrow import fs
 
+from connections.whole_files import Replacing
 from schemas import snapshots
 from schemas.errors import InvalidSnapshot
-from schemas.snapshots import Manifest, PartHeader
+from schemas.snapshots import Manifest, PartHeader, is_replay
 
 _log = structlog.get_logger()
 _HEADER_KEY = b"segue.part"
@@ -58,11 +60,7 @@ class SnapshotStore:
                     f"({found.digest} and {header.digest})"
                 )
             return False
-        schema = _SCHEMA.with_metadata({_HEADER_KEY: snapshots.encode(header)})
-        with self._replacing(path) as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-            for chunk in _chunks(rows):
-                users, histories = zip(*chunk, strict=True)
-                writer.write_table(pa.table([pa.array(users), pa.array(histories)], schema=schema))
+        self._write(path, header, rows)
         return True
 
     def read_part(
@@ -75,7 +73,16 @@ class SnapshotStore:
         InvalidSnapshot
             The part is missing or cannot be read.
         """
-        path = self._part_path(generation, snapshot_id, partition)
+        return self._read(self._part_path(generation, snapshot_id, partition))
+
+    def _write(self, path: str, header: PartHeader, rows: Iterable[tuple[str, bytes]]) -> None:
+        schema = _SCHEMA.with_metadata({_HEADER_KEY: snapshots.encode(header)})
+        with self._replacing(path) as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+            for chunk in _chunks(rows):
+                users, histories = zip(*chunk, strict=True)
+                writer.write_table(pa.table([pa.array(users), pa.array(histories)], schema=schema))
+
+    def _read(self, path: str) -> tuple[PartHeader, dict[str, bytes]]:
         try:
             with self._files.open_input_file(path) as source:
                 # not `read_table`: it loads what reads whole folders, 0.4 s of each recovery
@@ -86,8 +93,19 @@ class SnapshotStore:
         return self._header_of(path, table.schema), rows
 
     def part_headers(self, generation: str, partition: int) -> Iterator[PartHeader]:
-        """Yield the headers of one partition's parts, newest snapshot first, complete or not."""
-        for snapshot_id in self._snapshot_ids(generation):
+        """Yield the headers of one partition's parts, greatest cut first, of complete snapshots or not.
+
+        Later barriers have greater cuts, so the workers' parts are read one by one, as far as they are
+        wanted; of a replay only its part tells where it was cut.
+        """
+        names = self._snapshot_ids(generation)
+        replayed = list(self._headers(generation, filter(is_replay, names), partition))
+        replayed.sort(key=_cut, reverse=True)
+        others = self._headers(generation, (name for name in names if not is_replay(name)), partition)
+        return heapq.merge(others, replayed, key=_cut, reverse=True)
+
+    def _headers(self, generation: str, names: Iterable[str], partition: int) -> Iterator[PartHeader]:
+        for snapshot_id in names:
             path = self._part_path(generation, snapshot_id, partition)
             try:
                 if self._exists(path):
@@ -113,35 +131,39 @@ class SnapshotStore:
             sink.write(snapshots.encode(manifest))
 
     def manifests(self, generation: str) -> list[Manifest]:
-        """Return the complete snapshots of a log, newest first."""
-        found = []
-        for snapshot_id in self._snapshot_ids(generation):
-            path = f"{self._folder(generation, snapshot_id)}/manifest.json"
-            if self._exists(path):
-                with self._files.open_input_file(path) as source:
-                    found.append(snapshots.decode_manifest(source.read()))
-        return found
+        """Return the workers' complete snapshots of a log, newest first."""
+        found = (self.manifest(generation, name) for name in self._barrier_ids(generation))
+        return [manifest for manifest in found if manifest is not None]
 
     def manifest(self, generation: str, snapshot_id: str) -> Manifest | None:
-        """Return one complete snapshot, or None."""
-        return next((m for m in self.manifests(generation) if m.snapshot_id == snapshot_id), None)
+        """Return one complete snapshot, of the workers or a replay, or None."""
+        path = f"{self._folder(generation, snapshot_id)}/manifest.json"
+        if not self._exists(path):
+            return None
+        with self._files.open_input_file(path) as source:
+            return snapshots.decode_manifest(source.read())
 
     def incomplete(self, generation: str) -> list[str]:
-        """Return the snapshots that have parts but no manifest and are newer than the newest complete one."""
+        """Return the workers' snapshots that have no manifest and are newer than the newest complete one."""
         found = []
-        for snapshot_id in self._snapshot_ids(generation):
+        for snapshot_id in self._barrier_ids(generation):
             if self._exists(f"{self._folder(generation, snapshot_id)}/manifest.json"):
                 break
             found.append(snapshot_id)
         return found
 
     def prune(self, generation: str, keep: int) -> list[str]:
-        """Remove all but the ``keep`` newest complete snapshots and what is newer; return what went."""
+        """Remove the workers' snapshots but the ``keep`` newest complete ones and what is newer.
+
+        Returns
+        -------
+        the ids that went
+        """
         complete = [manifest.snapshot_id for manifest in self.manifests(generation)]
         if len(complete) <= keep:
             return []
         oldest_kept = complete[keep - 1]
-        gone = [name for name in self._snapshot_ids(generation) if name < oldest_kept]
+        gone = [name for name in self._barrier_ids(generation) if name < oldest_kept]
         for snapshot_id in gone:
             self._files.delete_dir(self._folder(generation, snapshot_id))
         return gone
@@ -151,6 +173,9 @@ class SnapshotStore:
         found = self._files.get_file_info(selector)
         names = (info.base_name for info in found if info.type is fs.FileType.Directory)
         return sorted(names, reverse=True)
+
+    def _barrier_ids(self, generation: str) -> list[str]:
+        return [name for name in self._snapshot_ids(generation) if not is_replay(name)]
 
     def _folder(self, generation: str, snapshot_id: str) -> str:
         return f"{self._root}/{generation}/{snapshot_id}"
@@ -174,41 +199,8 @@ class SnapshotStore:
             raise InvalidSnapshot(f"{path} is not a part: it has no header")
         return snapshots.decode_part_header(data)
 
-    def _replacing(self, path: str) -> "_Replacing":
-        return _Replacing(self._files, path)
-
-
-class _Replacing:
-    """A file that appears under its name only when it is whole and synced."""
-
-    def __init__(self, files: fs.FileSystem, path: str) -> None:
-        self._files = files
-        self._path = path
-        self._temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-
-    def __enter__(self) -> pa.NativeFile:
-        self._files.create_dir(self._path.rpartition("/")[0], recursive=True)
-        self._sink = self._files.open_output_stream(self._temporary)
-        return self._sink
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._sink.close()
-        if kind is not None:
-            self._files.delete_file(self._temporary)
-            return
-        if isinstance(self._files, fs.LocalFileSystem):
-            _sync(self._temporary)
-        self._files.move(self._temporary, self._path)
-        if isinstance(self._files, fs.LocalFileSystem):
-            _sync(self._path.rpartition("/")[0])
-
-
-def _sync(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def _replacing(self, path: str) -> Replacing:
+        return Replacing(self._files, path)
 
 
 def _part_name(partition: int) -> str:
@@ -219,3 +211,7 @@ def _chunks(rows: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes
     source = iter(rows)
     while chunk := list(islice(source, _ROWS)):
         yield chunk
+
+
+def _cut(header: PartHeader) -> int:
+    return header.cut

@@ -42,6 +42,7 @@ VERBS = (
         alone=frozenset({"get"}),
     ),
     Verb("snapshot", ("agents", "snapshot"), "Ask for a snapshot now and wait for it."),
+    Verb("replay", ("agents", "replay"), "Fold the log into a complete snapshot, without any worker."),
     Verb("evaluate", ("training", "evaluate"), "Judge the served model on the newest snapshot."),
     Verb("models", ("training", "models"), "list, show, log, compare, promote or rollback models."),
     Verb("verify", ("agents", "verify"), "Refold the log below a snapshot's cut and compare the hashes."),
@@ -78,7 +79,7 @@ def train(settings: Settings, given: Sequence[str]) -> None:
     SegueError
         The snapshot failed; its own message went to stderr.
     """
-    asked = any(argument in (*_HELP, "--snapshot") for argument in given)
+    asked = any(argument in _HELP or argument.partition("=")[0] == "--snapshot" for argument in given)
     environment = verb_environment(settings, needs_stack=not any(argument in _HELP for argument in given))
     chosen: list[str] = []
     if not asked:

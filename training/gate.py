@@ -26,7 +26,7 @@ class Served:
     Attributes
     ----------
     evaluation : what was published with it
-    snapshot_s : when its snapshot was made, seconds since 1970; newer interactions are unseen by it
+    snapshot_s : until when its snapshot holds events, seconds since 1970; newer interactions are unseen by it
     """
 
     model: Model

@@ -25,19 +25,20 @@ async def log_generation(settings: Settings) -> str:
 
 
 def find_snapshot(store: SnapshotStore, generation: str, snapshot_id: str) -> Manifest:
-    """Return the complete snapshot of that id, or the newest.
+    """Return the complete snapshot of that id, which may be a replay, or the newest of the workers.
 
     Raises
     ------
     InvalidSnapshot
         There is none, or this code folds differently.
     """
-    complete = store.manifests(generation)
-    wanted = [m for m in complete if snapshot_id in (NEWEST, m.snapshot_id)]
-    if not wanted:
+    if snapshot_id == NEWEST:
+        manifest = next(iter(store.manifests(generation)), None)
+    else:
+        manifest = store.manifest(generation, snapshot_id)
+    if manifest is None:
         what = "no complete snapshot" if snapshot_id == NEWEST else f"no complete snapshot {snapshot_id}"
         raise InvalidSnapshot(f"there is {what} of this log in {store.uri}: run `segue snapshot`")
-    manifest = wanted[0]
     if manifest.fold_version != FOLD_VERSION:
         raise InvalidSnapshot(
             f"snapshot {manifest.snapshot_id} is of fold version {manifest.fold_version}, this code folds "
@@ -83,8 +84,9 @@ async def read_served(database: Database) -> Served | None:
     except InvalidModel:
         return None
     metrics = document["metrics"] if document else {}
-    snapshot_ms = metrics.get("snapshot", {}).get("created_ms", 0)
-    return Served(model, metrics, snapshot_ms / 1000.0)
+    snapshot = metrics.get("snapshot", {})
+    holds_until_ms = snapshot.get("holds_until_ms", snapshot.get("created_ms", 0))
+    return Served(model, metrics, holds_until_ms / 1000.0)
 
 
 def describe_inputs(manifest: Manifest, features: Features) -> dict[str, Any]:

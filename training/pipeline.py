@@ -94,7 +94,7 @@ async def evaluate(
         config,
         lambda spark: judge_served(spark, uris, config, current.model, console.print),
     )
-    seen = current.snapshot_s * 1000 >= manifest.created_ms
+    seen = current.snapshot_s * 1000 >= manifest.holds_until_ms
     return {
         "model_id": current.model.model_id,
         "snapshot_id": manifest.snapshot_id,
@@ -193,6 +193,7 @@ def _document(learned: Learned, name: str, manifest: Manifest, config: TrainingC
     }
     snapshot = {
         "created_ms": manifest.created_ms,
+        "holds_until_ms": manifest.holds_until_ms,
         "applied": manifest.counts.get("applied", 0),
         "users": manifest.users,
     }

@@ -62,7 +62,7 @@ def test_the_help_names_every_verb_of_the_design(tmp_path: Path) -> None:
     ran = segue("--help", folder=tmp_path)
     assert ran.returncode == 0
     for verb in (
-        *("up", "doctor", "status", "demo", "import", "etl", "snapshot", "train", "evaluate"),
+        *("up", "doctor", "status", "demo", "import", "etl", "snapshot", "replay", "train", "evaluate"),
         *("models", "verify", "audit", "worker", "web", "trainer", "topics"),
     ):
         assert f"\n  {verb} " in ran.stdout, verb
@@ -98,7 +98,7 @@ def test_a_missing_java_ends_the_start_with_one_sentence(tmp_path: Path) -> None
     assert "install Java 17 or later" in one_sentence(ran.stderr)
 
 
-@pytest.mark.parametrize("verb", ["audit", "snapshot", "train", "models", "demo", "verify"])
+@pytest.mark.parametrize("verb", ["audit", "snapshot", "train", "models", "demo", "verify", "replay"])
 def test_a_verb_that_needs_a_stack_says_that_none_is_running(tmp_path: Path, verb: str) -> None:
     ran = segue(verb, folder=tmp_path)
     assert ran.returncode == 1

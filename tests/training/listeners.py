@@ -17,11 +17,11 @@ def user(number: int) -> str:
     return hashlib.blake2b(f"user:{number}".encode(), digest_size=16).hexdigest()
 
 
-def play(track_id: int, time_ms: int, *, heard: float = 1.0) -> events.Play:
+def play(track_id: int, time_ms: int, *, heard: float = 1.0, seq: int = 0) -> events.Play:
     """Return a play of a track of three minutes, heard to that share."""
     return events.Play(
         session="s",
-        seq=0,
+        seq=seq,
         client_time_ms=time_ms,
         server_time_ms=time_ms,
         track_id=track_id,

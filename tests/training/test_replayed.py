@@ -1,0 +1,55 @@
+"""A snapshot that was made by replay is the trainer's input like any other, but never its newest."""
+
+import asyncio
+import threading
+
+import pytest
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from agents.replay.run import Request, replay
+from connections.event_log import LogWriter
+from connections.log_topics import ensure_topics
+from connections.snapshot_store import SnapshotStore
+from schemas import events
+from schemas.errors import InvalidSnapshot
+from schemas.settings import Settings
+from schemas.topics import PLAYS
+from tests.training.conftest import WriteSnapshot
+from tests.training.listeners import play, tasteful, user
+from training.configuration import TrainingConfig
+from training.inputs import NEWEST, find_snapshot, part_uris
+from training.interactions import prepared_users
+
+_T_MS = 1_700_000_000_000
+
+
+async def test_spark_reads_what_a_replay_folded(
+    settings: Settings, spark: SparkSession, write_snapshot: WriteSnapshot
+) -> None:
+    generation = await ensure_topics(settings)
+    made = [
+        (user(number), events.encode(play(1 + (number + turn) % 7, _T_MS + turn * 1_000, seq=turn)))
+        for number in range(6)
+        for turn in range(5)
+    ]
+    async with LogWriter(settings) as writer:
+        await writer.append(PLAYS, [(name.encode(), value) for name, value in made])
+    request = Request(processes=1)
+    result = await asyncio.to_thread(replay, settings, request, Console(quiet=True), threading.Event())
+    store = SnapshotStore(settings.snapshot_location)
+
+    manifest = find_snapshot(store, generation, result["snapshot_id"])
+    config = TrainingConfig.from_settings(settings)
+    rows = prepared_users(spark, part_uris(store, manifest), config).select("user_id", "track_ids").collect()
+
+    assert manifest.holds_until_ms == _T_MS + 4_000
+    assert manifest.created_ms > manifest.holds_until_ms
+    assert {row["user_id"]: sorted(row["track_ids"]) for row in rows} == {
+        user(number): sorted(1 + (number + turn) % 7 for turn in range(5)) for number in range(6)
+    }
+    with pytest.raises(InvalidSnapshot, match="there is no complete snapshot of this log"):
+        find_snapshot(store, generation, NEWEST)
+    theirs = write_snapshot(settings, generation, tasteful(5))
+    assert find_snapshot(store, generation, NEWEST) == theirs
+    assert theirs.holds_until_ms == theirs.created_ms
