@@ -9,7 +9,8 @@ import structlog
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from connections.documents import Database, answered
+from connections.documents import DUPLICATE_KEY, Database, answered
+from connections.list_store import remove_lists
 from recommender.history import is_listen
 from recommender.partition import Folded, Record
 from recommender.windows import Outcome
@@ -18,7 +19,6 @@ from schemas.documents import ARCHIVE, ARCHIVE_POSITIONS
 from schemas.errors import DocumentsUnavailable
 
 _log = structlog.get_logger()
-_DUPLICATE_KEY = 11_000
 _RETRY_S = 1.0
 _GATHER_S = 0.1  # nobody waits for the archive: what comes within this time is written at once
 
@@ -122,6 +122,8 @@ class Archive:
         # a user's events all stand in one partition
         before = {"user_id": user_id, "partition": batch.partition, "offset": {"$lt": offset}}
         await answered(self._database[ARCHIVE.name].delete_many(before), "forgetting events")
+        # after the event itself is archived: whoever writes lists looks for it there once they are written
+        await remove_lists(self._database, [user_id], batch.generation, offset)
 
     async def _insert(self, documents: list[InsertOne[dict[str, Any]]]) -> None:
         try:
@@ -129,7 +131,7 @@ class Archive:
                 self._database[ARCHIVE.name].bulk_write(documents, ordered=False), "archiving events"
             )
         except BulkWriteError as error:
-            others = [e for e in error.details["writeErrors"] if e["code"] != _DUPLICATE_KEY]
+            others = [e for e in error.details["writeErrors"] if e["code"] != DUPLICATE_KEY]
             if others or error.details.get("writeConcernErrors"):
                 raise
 

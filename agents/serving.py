@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import structlog
 
-from connections.documents import Database, answered
+from connections.catalogue_reader import catalogue_version, newest_charts, read_catalogue
+from connections.documents import Database
 from connections.model_store import load_model, note_stand_in, stand_in
 from recommender.catalogue import Catalogue, Charts
-from recommender.history import genre_key
 from recommender.model import Model
 from recommender.partition import PartitionState
-from schemas.documents import CATALOGUE, CHARTS, TRACKS
 from schemas.errors import DocumentsUnavailable, InvalidModel
 
 _log = structlog.get_logger()
@@ -164,42 +163,14 @@ class Serving:
 
     async def refresh(self) -> None:
         """Read the catalogue if its version changed, and the newest charts."""
-        state = await answered(
-            self._database[CATALOGUE.name].find_one({"_id": "catalogue"}), "reading the catalogue"
-        )
-        if state is not None and state["version"] != self.catalogue.version:
-            self.catalogue = await _read_catalogue(self._database, state["version"])
-            _log.info("catalogue is held", version=state["version"], tracks=len(self.catalogue.track_ids))
-        newest = await answered(
-            self._database[CHARTS.name].find_one(sort=[("created_ms", -1)]), "reading the charts"
-        )
-        if newest is not None and newest["_id"] != self.charts.charts_id:
-            self.charts = Charts(
-                newest["_id"],
-                np.array([item["track_id"] for item in newest["items"]], np.int64),
-                np.array([item["count"] for item in newest["items"]], np.int64),
-            )
+        version = await catalogue_version(self._database)
+        if version is not None and version != self.catalogue.version:
+            self.catalogue = await read_catalogue(self._database, version)
+            _log.info("catalogue is held", version=version, tracks=len(self.catalogue.track_ids))
+        self.charts = await newest_charts(self._database, self.charts)
 
     def _drop_unserved(self, newest: str) -> None:
         kept = {newest, self._stand_in, *self._served.values()}
         spare = [one for one in self._models if one not in kept]
         for model_id in spare[: max(0, len(self._models) - _MODELS_HELD)]:
             del self._models[model_id]
-
-
-async def _read_catalogue(database: Database, version: str) -> Catalogue:
-    # a track whose file is gone is in no list; it comes back with its file
-    there = {"removed_ms": {"$exists": False}}
-    cursor = database[TRACKS.name].find(there, {"artist_id": 1, "genres": 1}).sort("_id", 1)
-    tracks = await answered(cursor.to_list(None), "reading the tracks")
-    genres = [
-        (genre_key(genre), row) for row, track in enumerate(tracks) for genre in track.get("genres") or ()
-    ]
-    keys, rows = zip(*genres, strict=True) if genres else ((), ())
-    return Catalogue(
-        version,
-        np.array([track["_id"] for track in tracks], np.int64),
-        np.array([track["artist_id"] for track in tracks], np.int64),
-        np.array(keys, np.uint32),
-        np.array(rows, np.int64),
-    )

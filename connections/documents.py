@@ -15,6 +15,7 @@ from schemas.settings import Settings
 T = TypeVar("T")
 Database = AsyncIOMotorDatabase[dict[str, Any]]
 SELECTION_TIMEOUT_MS = 3_000
+DUPLICATE_KEY = 11_000
 NETWORK_ERRORS: tuple[type[PyMongoError], ...] = (ConnectionFailure, CursorNotFound, WTimeoutError)
 
 

@@ -112,6 +112,11 @@ class NewestLists:
         held = self._lists.get(user_id)
         return held[1] if held else None
 
+    def place(self, user_id: str) -> tuple[str, int, int] | None:
+        """Return generation, partition and offset of the list that is held of a user, or None."""
+        held = self._lists.get(user_id)
+        return (held[0].generation, held[0].partition, held[0].offset) if held else None
+
     def streams_of(self, user_id: str) -> int:
         """Return how many streams the user holds open."""
         return len(self._streams.get(user_id, ()))

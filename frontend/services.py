@@ -13,6 +13,7 @@ from connections.documents import Database, answered, ensure_indexes, open_docum
 from connections.feed_reader import TopicTail
 from connections.steady_writer import SteadyWriter
 from frontend.accounts import Accounts
+from frontend.batch_lists import BatchLists
 from frontend.catalogue import Catalogue
 from frontend.history import History
 from frontend.identity import Identities
@@ -42,6 +43,7 @@ class Services:
     catalogue: Catalogue
     history: History
     lists: NewestLists
+    batch_lists: BatchLists
     tail: TopicTail
     impressions: Impressions
     similar: SimilarTracks
@@ -84,6 +86,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             catalogue=Catalogue(database),
             history=History(database),
             lists=lists,
+            batch_lists=BatchLists(database),
             tail=TopicTail(settings, RECOMMENDATIONS, lists.take_in),
             impressions=Impressions(writer, metrics),
             similar=SimilarTracks(database),
@@ -93,6 +96,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tasks = [
             _watched(opened, opened.tail.run()),
             _watched(opened, opened.catalogue.keep_fresh()),
+            _watched(opened, opened.batch_lists.keep_fresh()),
             _watched(opened, opened.impressions.write()),
             _watched(opened, _ensure_indexes(opened)),
         ]

@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     seed: int = Field(20_260_501, description="seed of training and splits")
     models_kept: int = Field(5, ge=2, description="published models that are kept")
     train_min_users: int = Field(5, ge=2, description="users with interactions that a training needs")
+    lists_for_everybody: bool = Field(
+        True, description="the trainer makes a list for every user after a model came into service"
+    )
+    lists_budget_s: Seconds = Field(
+        900.0, description="seconds after which making everybody's lists pauses; the next run goes on"
+    )
     # catalogues
     fma_url: str = Field(
         "https://os.unil.cloud.switch.ch/fma", description="where the archives of FMA are downloaded from"

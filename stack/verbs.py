@@ -45,6 +45,7 @@ VERBS = (
     Verb("replay", ("agents", "replay"), "Fold the log into a complete snapshot, without any worker."),
     Verb("evaluate", ("training", "evaluate"), "Judge the served model on the newest snapshot."),
     Verb("models", ("training", "models"), "list, show, log, compare, promote or rollback models."),
+    Verb("lists", ("training", "lists"), "build: make a list for every user, or go on making them."),
     Verb("verify", ("agents", "verify"), "Refold the log below a snapshot's cut and compare the hashes."),
     Verb("audit", ("agents", "audit"), "Count what became of every record of the log."),
     Verb("worker", ("agents", "worker"), "Run one worker in the foreground.", needs_stack=False),

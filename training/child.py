@@ -18,6 +18,8 @@ NICE = 10
 REFUSED_EXIT = 1
 FAILED_EXIT = 3
 """A child's exit code when it may be tried again: an outage, or a virtual machine that died."""
+LISTS_GRACE_S = 300.0
+"""Seconds that a run which makes lists has beyond its budget, for its start and its last block."""
 _GRACE_S = 5.0
 
 

@@ -1,24 +1,25 @@
 """``python -m training``: wait for snapshots, train now, judge, and look after models."""
 
-import asyncio
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from schemas.settings import Settings
-from training.child import FAILED_EXIT, DeadlineExceeded, become_child, run_child
+from training.child import FAILED_EXIT
+from training.child_command import begin_in_child, run_in_child
 from training.configuration import TrainingConfig
 from training.decisions import PUBLISHED, Asked, asked_by_command
 from training.ending import finish, say
 from training.inputs import NEWEST
+from training.lists_cli import lists_cli
 from training.models_cli import models_cli
 from training.progress import evaluation_table
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="From a snapshot to a served model.")
 cli.add_typer(models_cli, name="models")
+cli.add_typer(lists_cli, name="lists")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Snapshot = Annotated[str, typer.Option("--snapshot", help="Snapshot id, or newest.")]
 InProcess = Annotated[bool, typer.Option("--in-process", hidden=True)]
@@ -54,11 +55,11 @@ def train(
     """Train on a snapshot, judge, and publish the model, or refuse it with a reason."""
     settings = Settings()
     if not in_process:
-        raise typer.Exit(_in_child(settings))
+        raise typer.Exit(run_in_child(settings.train_deadline_s))
     config = TrainingConfig.from_settings(
         settings, rank=rank, reg_param=reg_param, alpha=alpha, max_iter=max_iter, seed=seed
     )
-    console = _become_child(settings)
+    console = begin_in_child(settings)
     from training.pipeline import train as run_training
 
     asked = asked_by_command("train", because)
@@ -76,32 +77,13 @@ def evaluate(snapshot: Snapshot = NEWEST, as_json: Json = False, in_process: InP
     """Judge the served model on the split of a snapshot."""
     settings = Settings()
     if not in_process:
-        raise typer.Exit(_in_child(settings))
-    console = _become_child(settings)
+        raise typer.Exit(run_in_child(settings.train_deadline_s))
+    console = begin_in_child(settings)
     from training.pipeline import evaluate as run_evaluation
 
     config = TrainingConfig.from_settings(settings)
     result = finish(run_evaluation(settings, snapshot, config, console), failed=FAILED_EXIT, to=console.file)
     _show(result, as_json, console)
-
-
-def _in_child(settings: Settings) -> int:
-    """Run the same command line in a child; return what this process exits with."""
-    command, *options = sys.argv[1:]
-    try:
-        code = asyncio.run(run_child([command, "--in-process", *options], settings.train_deadline_s))
-    except (DeadlineExceeded, KeyboardInterrupt) as error:
-        say(str(error) or "interrupted", sys.stderr)
-        return 1
-    return code if code in (0, 2) else 1
-
-
-def _become_child(settings: Settings) -> Console:
-    from connections.spark import spark_log
-    from training.session import set_standard_error_aside
-
-    become_child()
-    return Console(file=set_standard_error_aside(spark_log(settings)))
 
 
 def _show(result: dict[str, Any], as_json: bool, console: Console) -> None:

@@ -2,21 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 from rich.console import Console
 
 from connections.documents import Database, open_documents
 from connections.model_store import model_document, next_seq, prune_models, refuse_model, served
 from connections.snapshot_store import SnapshotStore
-from connections.spark import spark_log
 from recommender.model import model_digest
-from schemas.errors import InvalidInput, InvalidModel, InvalidSnapshot, SegueError, Unavailable
+from schemas.errors import InvalidInput, InvalidModel, InvalidSnapshot, SegueError
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from training.configuration import TrainingConfig, training_id
@@ -33,9 +28,7 @@ from training.learning import STEPS, Learned, Report, judge_served, learn
 from training.lease import training_lease
 from training.progress import Progress
 from training.publication import finish_activation, publish
-from training.session import spark_session
-
-T = TypeVar("T")
+from training.session import in_spark
 
 
 async def train(
@@ -89,10 +82,11 @@ async def evaluate(
         raise InvalidInput("no model is in service: run `segue train`")
     uris = part_uris(store, manifest)
     config = config.sized_for(manifest.users)
-    evaluation = await _in_spark(
+    evaluation = await in_spark(
         settings,
-        config,
+        "judge",
         lambda spark: judge_served(spark, uris, config, current.model, console.print),
+        blocks=config.blocks,
     )
     seen = current.snapshot_s * 1000 >= manifest.holds_until_ms
     return {
@@ -125,8 +119,11 @@ async def _train_on(
     try:
         _enough_users(manifest, config)
         report = _reporting(progress)
-        learned = await _in_spark(
-            settings, config, lambda spark: learn(spark, uris, config, features, current, report)
+        learned = await in_spark(
+            settings,
+            "train",
+            lambda spark: learn(spark, uris, config, features, current, report),
+            blocks=config.blocks,
         )
         document = _document(learned, name, manifest, config)
         result = await _settle(settings, database, document, learned, progress, asked)
@@ -240,27 +237,3 @@ def _reporting(progress: Progress) -> Report:
         asyncio.run_coroutine_threadsafe(progress.step(message), loop).result()
 
     return report
-
-
-async def _in_spark(settings: Settings, config: TrainingConfig, work: Callable[[SparkSession], T]) -> T:
-    """Run blocking work with a Spark session in a thread.
-
-    Raises
-    ------
-    InvalidModel
-        Spark failed at the work: trying again would fail again.
-    Unavailable
-        The virtual machine died.
-    """
-
-    def run() -> T:
-        with spark_session(settings, blocks=config.blocks) as spark:
-            return work(spark)
-
-    try:
-        return await asyncio.to_thread(run)
-    except (PySparkException, Py4JJavaError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InvalidModel(f"Spark could not train: {first}; see {spark_log(settings)}") from error
-    except (Py4JError, ConnectionError) as error:
-        raise Unavailable(f"Spark's virtual machine died; see {spark_log(settings)}") from error

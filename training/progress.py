@@ -10,24 +10,30 @@ from connections.documents import Database, answered
 from schemas.documents import JOBS
 
 KIND = "training"
+_SAID_S = 5.0
 
 
 class Progress:
-    """Progress of one training.
+    """Progress of one training, or of another long run.
 
     Parameters
     ----------
     job_id : ``_id`` of the document in ``jobs``
     total : steps
     console : on stderr
+    kind : of the job
     """
 
-    def __init__(self, database: Database, job_id: str, total: int, console: Console) -> None:
+    def __init__(
+        self, database: Database, job_id: str, total: int, console: Console, *, kind: str = KIND
+    ) -> None:
         self._database = database
         self._job_id = job_id
         self._total = total
         self._console = console
+        self._kind = kind
         self._began = time.monotonic()
+        self._said_s = 0.0
         self.done = 0
 
     async def step(self, message: str) -> None:
@@ -37,13 +43,22 @@ class Progress:
         await self._write("running", message, "")
         self.done = min(self.done + 1, self._total)
 
+    async def at(self, done: int, step: str) -> None:
+        """Note how much of ``total`` is done; the terminal hears of it every five seconds."""
+        self.done = done
+        if self._seconds() - self._said_s >= _SAID_S:
+            self._said_s = self._seconds()
+            line = f"[{done}/{self._total}] {self._said_s:5.1f} s  {step}"
+            self._console.print(line, markup=False, highlight=False)
+        await self._write("running", step, "")
+
     async def end(self, state: str, message: str) -> None:
         """Close the job as ``done``, ``refused`` or ``failed``."""
         await self._write(state, state, message)
 
     async def _write(self, state: str, step: str, message: str) -> None:
         fields = {
-            "kind": KIND,
+            "kind": self._kind,
             "state": state,
             "step": step,
             "done": self._total if state == "done" else self.done,

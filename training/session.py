@@ -1,15 +1,21 @@
 """Spark for a training, on loopback. Imported by the child alone."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from connections.spark import open_session
+from connections.spark import open_session, spark_log
+from schemas.errors import InvalidModel, Unavailable
 from schemas.settings import Settings
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -36,6 +42,34 @@ def spark_session(settings: Settings, *, blocks: int = 4) -> Iterator[SparkSessi
     }
     with open_session(settings, "training", values, java=java) as spark:
         yield spark
+
+
+async def in_spark(settings: Settings, doing: str, work: Callable[[SparkSession], T], *, blocks: int) -> T:
+    """Run blocking work with a Spark session in a thread.
+
+    Parameters
+    ----------
+    doing : what Spark does, for messages: "train"
+
+    Raises
+    ------
+    InvalidModel
+        Spark failed at the work: trying again would fail again.
+    Unavailable
+        The virtual machine died.
+    """
+
+    def run() -> T:
+        with spark_session(settings, blocks=blocks) as spark:
+            return work(spark)
+
+    try:
+        return await asyncio.to_thread(run)
+    except (PySparkException, Py4JJavaError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InvalidModel(f"Spark could not {doing}: {first}; see {spark_log(settings)}") from error
+    except (Py4JError, ConnectionError) as error:
+        raise Unavailable(f"Spark's virtual machine died; see {spark_log(settings)}") from error
 
 
 def set_standard_error_aside(log: Path) -> TextIO:

@@ -20,6 +20,7 @@ from schemas.snapshots import Manifest
 from schemas.topics import SNAPSHOTS
 from training.child import REFUSED_EXIT, DeadlineExceeded, run_child
 from training.inputs import log_generation
+from training.lists_beside import ListsBeside
 from training.publication import finish_activation
 from training.schedule import Tried, reason_to_train
 
@@ -43,6 +44,7 @@ class Trainer:
         self._announced = asyncio.Event()
         self._failures = 0
         self._tried: dict[str, Tried] = {}  # by generation: trainings that left no model document
+        self._lists = ListsBeside(settings)
 
     async def run(self) -> None:
         """Run until cancelled; outages of MongoDB and Kafka are waited for.
@@ -67,7 +69,7 @@ class Trainer:
                 await self._next_snapshot(tail)
         finally:
             tail.cancel()
-            await asyncio.gather(tail, return_exceptions=True)
+            await asyncio.gather(tail, self._lists.stop(), return_exceptions=True)
 
     def _on_records(self, _: str, records: Sequence[tuple[bytes | None, bytes | None]]) -> None:
         if records:
@@ -91,8 +93,12 @@ class Trainer:
                 _log.info("repeated an interrupted activation")
             manifest = await self._newest(generation)
             because = None if manifest is None else await self._because(database, manifest)
-        if manifest is not None and because is not None:
-            await self._train(manifest, because)
+            if manifest is None or because is None:
+                await self._lists.begin(database)
+                return
+        await self._lists.stop()  # a new model makes them anew
+        await self._train(manifest, because)
+        self._announced.set()  # look again at once
 
     async def _newest(self, generation: str) -> Manifest | None:
         store = SnapshotStore(self._settings.snapshot_location)

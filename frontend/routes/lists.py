@@ -118,10 +118,10 @@ class Stream(ResponseBody):
 
 
 async def _newest(opened: Services, user_id: str) -> bytes | None:
-    """Return the newest list of memory and collection ``lists``, or None."""
-    value = opened.lists.newest(user_id)
-    if value is not None:
-        return value
+    """Return the newer of the lists in memory and in collection ``lists``, or None; newer: greater offset."""
+    place = opened.lists.place(user_id)
+    if place is not None and not opened.batch_lists.newer_than(*place):
+        return opened.lists.newest(user_id)
     try:
         found = await answered(opened.database[LISTS.name].find_one({"_id": user_id}), "reading a list")
     except DocumentsUnavailable as error:

@@ -16,7 +16,7 @@ from connections.documents import Database, open_documents
 from connections.event_log import LogReader, LogWriter
 from connections.snapshot_store import SnapshotStore
 from schemas import events
-from schemas.documents import ARCHIVE, CHARTS
+from schemas.documents import ARCHIVE, CHARTS, LISTS
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, PLAYS
 from tests.builders import event, like, play, user_id
@@ -169,6 +169,10 @@ async def test_applied_events_are_archived_once_and_make_the_charts(
 
 
 async def test_forgetting_all_empties_the_archive_up_to_it(worker: WorkerProcess, database: Database) -> None:
+    async with LogReader(worker.settings) as reader:
+        of_the_log = {"generation": await reader.generation(), "partition": 0, "seq": 1, "value": b""}
+    for user in (1, 2):  # as they lie there after a training
+        await database[LISTS.name].insert_one({"_id": user_id(user), "offset": 0, **of_the_log})
     async with LogWriter(worker.settings) as writer:
         for seq in range(5):
             await writer.append_event(user_id(1), play(5, seq=seq))
@@ -187,6 +191,7 @@ async def test_forgetting_all_empties_the_archive_up_to_it(worker: WorkerProcess
 
     assert types == ["forget", "play"]
     assert await database[ARCHIVE.name].count_documents({"user_id": user_id(2)}) == 1
+    assert await database[LISTS.name].distinct("_id") == [user_id(2)]
 
 
 async def test_a_snapshot_is_the_fold_below_its_cut_and_the_next_worker_begins_there(

@@ -37,6 +37,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "SEGUE_SPARK_MEMORY": "512m",
         "SEGUE_RANK": "8",
         "SEGUE_MAX_ITER": "3",
+        "SEGUE_LISTS_FOR_EVERYBODY": str(settings.lists_for_everybody),
     }
 
 

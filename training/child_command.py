@@ -1,0 +1,29 @@
+"""A command that works in a child process: the same command line once more, with a deadline."""
+
+import asyncio
+import sys
+
+from rich.console import Console
+
+from schemas.settings import Settings
+from training.child import DeadlineExceeded, become_child, run_child
+from training.ending import say
+
+
+def run_in_child(deadline_s: float) -> int:
+    """Run the same command line in a child; return what this process exits with."""
+    try:
+        code = asyncio.run(run_child([*sys.argv[1:], "--in-process"], deadline_s))
+    except (DeadlineExceeded, KeyboardInterrupt) as error:
+        say(str(error) or "interrupted", sys.stderr)
+        return 1
+    return code if code in (0, 2) else 1
+
+
+def begin_in_child(settings: Settings) -> Console:
+    """Become the child that does the work; return the console of the command's stderr."""
+    from connections.spark import spark_log
+    from training.session import set_standard_error_aside
+
+    become_child()
+    return Console(file=set_standard_error_aside(spark_log(settings)))
