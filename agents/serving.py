@@ -88,6 +88,7 @@ class Serving:
         await self._note_stand_in()
         try:
             model = await load_model(self._database, model_id, generation=self._generation or None)
+            await asyncio.to_thread(getattr, model, "sieve")  # made now, not while a list waits
         except InvalidModel as error:
             self.refuse(model_id, error)
             await self._hold_stand_in()

@@ -11,8 +11,10 @@ from recommender.catalogue import Charts
 from recommender.cold_start import ColdStart
 from recommender.exploration import Numbers, draw, uniform_weights
 from recommender.foldin import Solution
+from recommender.pools import Candidates
 from recommender.ranking_config import RankingConfig
 from recommender.selection import Selection
+from recommender.sieve import Sifted
 from recommender.standing import Standing
 from schemas.recommendations import Item
 
@@ -28,7 +30,8 @@ class Known:
     solution : the user's solved equation
     stands : how the tracks of the history stand with the user
     items, rows : int64 [t], rows of the model and of the catalogue of those tracks, -1 where there is none
-    approximate : float32 [items], scores of all items; those that are not allowed become -inf in it
+    sifted, vector : the user's factors with all items; what is not allowed or known is excluded from it
+    candidates : the best new items, as many as ``config.pool``, and all that are known
     numbers : the user's random numbers
     """
 
@@ -36,28 +39,10 @@ class Known:
     stands: Standing
     items: NDArray[np.int64]
     rows: NDArray[np.int64]
-    approximate: NDArray[np.float32]
+    sifted: Sifted
+    vector: int
+    candidates: Candidates
     numbers: Numbers
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Candidates:
-    """Allowed items, greatest score first, ties by track id.
-
-    Attributes
-    ----------
-    items : int64 [c], rows of the model
-    rows, artists, scores, known, same_second : of each item, the row of the catalogue and so on
-    exhausted : no allowed item is missing
-    """
-
-    items: NDArray[np.int64]
-    rows: list[int]
-    artists: list[int]
-    scores: list[float]
-    known: list[bool]
-    same_second: list[bool]
-    exhausted: bool
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,15 +69,14 @@ class Choice:
 
 def choose(space: RankingSpace, charts: Charts, user: Known, config: RankingConfig) -> Choice:
     """Return what the list of a user will hold whom the model knows."""
-    known = _forbid(space, user)
-    count = config.pool
+    candidates, count = user.candidates, config.pool
     while True:
-        candidates = _candidates(space, user, known, count)
         selection = Selection(config.length, config.artist_cap)
         discovered = _choose(selection, candidates, user.numbers, config)
         if not selection.missing or candidates.exhausted:
             break
         count *= _WIDEN
+        candidates = _wider(space, user, count)
     filled: dict[int, Item] = {}
     if selection.missing:
         cold = ColdStart(space.catalogue, charts, user.stands, user.numbers)
@@ -102,41 +86,23 @@ def choose(space: RankingSpace, charts: Charts, user: Known, config: RankingConf
     return Choice(candidates, chosen, discovered, filled)
 
 
-def _forbid(space: RankingSpace, user: Known) -> NDArray[np.int64]:
-    """Take out what is not allowed, and what is known; return the allowed known items."""
-    approximate, stands = user.approximate, user.stands
-    if len(space.outside):
-        approximate[space.outside] = -np.inf
-    if len(stands.hidden_artists):
-        approximate[space.of_artists(stands.hidden_artists)] = -np.inf
-    if stands.last_track_id is not None:
-        rows = space.model.rows(np.array([stands.last_track_id], np.int64))
-        approximate[rows[rows >= 0]] = -np.inf
-    there = user.items >= 0
-    approximate[user.items[stands.forbidden & there]] = -np.inf
-    rows = user.items[(stands.known | stands.same_second) & there]
-    known: NDArray[np.int64] = rows[approximate[rows] > -np.inf]
-    approximate[known] = -np.inf
-    return known
-
-
-def _candidates(space: RankingSpace, user: Known, known: NDArray[np.int64], count: int) -> Candidates:
-    factors, stands = user.solution.user_factors, user.stands
-    new, new_scores = best(space.model, user.approximate, factors, count)
+def _wider(space: RankingSpace, user: Known, count: int) -> Candidates:
+    """Return the best ``count`` new items, and those that are known as before."""
+    before = user.candidates
+    known = before.items[np.array(before.known, bool)]
+    new, new_scores = best(space.model, user.sifted, user.vector, user.solution.user_factors, count)
     items = np.concatenate([new, known])
-    scores = np.concatenate([new_scores, score_exactly(space.model, known, factors)])
+    scores = np.concatenate([new_scores, score_exactly(space.model, known, user.solution.user_factors)])
     order = np.lexsort((items, -scores))
     items = items[order]
-    same_second = [False] * len(items)
-    if stands.same_second.any():
-        same_second = np.isin(items, user.items[stands.same_second]).tolist()
+    newest = user.items[user.stands.same_second]
     return Candidates(
         items=items,
         rows=space.catalogue_rows[items].tolist(),
         artists=space.artists[items].tolist(),
         scores=scores[order].tolist(),
         known=(order >= len(new)).tolist(),
-        same_second=same_second,
+        same_second=np.isin(items, newest).tolist(),
         exhausted=len(new) < count,
     )
 

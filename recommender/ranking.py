@@ -18,24 +18,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidates import RankingSpace, ranking_space, score_all
+from recommender.candidates import RankingSpace, ranking_space
 from recommender.catalogue import Catalogue, Charts
 from recommender.encoding import History
 from recommender.exploration import Numbers
-from recommender.foldin import Solution, solve
+from recommender.foldin import Solution, solve_all
 from recommender.model import Model
 from recommender.page import Page, cold_page, known_page
 from recommender.personal import Known
+from recommender.pools import candidates_of_all
 from recommender.rails import seed_of
 from recommender.ranking_config import RankingConfig
-from recommender.similar import Near, neighbourhood
-from recommender.standing import Standing, standing
-from recommender.strength import strengths
+from recommender.similar import neighbourhood
+from recommender.standing import Standings
 from schemas.recommendations import Item
 
 __all__ = ["Catalogue", "Charts", "Page", "RankingConfig", "Request", "rank", "recommend"]
 
-_USERS_AT_ONCE = 32  # 32 x 100,000 float32 scores are 13 MB, as much again for tracks without neighbours yet
+_USERS = 32  # ranked at once: more share the reading of the factors, and wait longer
+_SCORES = 2**22  # products at once: 16 MB
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -97,71 +98,81 @@ def rank(
     """
     if not len(catalogue.track_ids):
         return [Page([], []) for _ in requests]
+    pages: list[Page] = []
+    at_once = _USERS if model is None else max(1, min(_USERS, _SCORES // len(model.track_ids)))
+    for start in range(0, len(requests), at_once):
+        block = requests[start : start + at_once]
+        pages += _pages(block, model, catalogue, charts, config, rails=rails)
+    return pages
+
+
+def _pages(
+    block: Sequence[Request],
+    model: Model | None,
+    catalogue: Catalogue,
+    charts: Charts,
+    config: RankingConfig,
+    *,
+    rails: bool,
+) -> list[Page]:
+    histories = [request.history for request in block]
+    standings = Standings(histories, [request.last_track_id for request in block], config.recent_tracks)
     pages: dict[int, Page] = {}
-    warm: list[_Warm] = []
-    for at, request in enumerate(requests):
-        given = strengths(request.history)
-        stands = standing(request.history, given, request.last_track_id, config.recent_tracks)
-        solution = None if model is None else solve(model, *given)
-        if solution is not None:
-            warm.append(_Warm(at, request, solution, stands))
-        else:
+    if model is not None:
+        items = model.rows(standings.track_ids)
+        solved = enumerate(solve_all(model, items, standings.strength, standings.starts))
+        warm = {user: solution for user, solution in solved if solution is not None}
+        if warm:
+            space = ranking_space(model, catalogue)
+            known = _Known(block, standings, items, warm)
+            pages.update(_known_pages(known, space, charts, config, rails=rails))
+    for user, request in enumerate(block):
+        if user not in pages:
             numbers = Numbers(request.user_id, request.offset, None)
-            pages[at] = cold_page(catalogue, charts, stands, numbers, config, rails=rails)
-    for start in range(0, len(warm), _USERS_AT_ONCE):
-        assert model is not None
-        block = warm[start : start + _USERS_AT_ONCE]
-        pages.update(_known_pages(block, ranking_space(model, catalogue), charts, config, rails=rails))
-    return [pages[at] for at in range(len(requests))]
+            pages[user] = cold_page(catalogue, charts, standings[user], numbers, config, rails=rails)
+    return [pages[user] for user in range(len(block))]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Warm:
-    """A request whose user the model knows."""
+class _Known:
+    """Requests ranked together, and which of their users the model knows.
 
-    at: int
-    request: Request
-    solution: Solution
-    stands: Standing
+    Attributes
+    ----------
+    items : int64 [t], row of the model of each track in ``standings``, -1 where there is none
+    solutions : by place in ``requests``
+    """
+
+    requests: Sequence[Request]
+    standings: Standings
+    items: NDArray[np.int64]
+    solutions: dict[int, Solution]
 
 
 def _known_pages(
-    block: Sequence[_Warm], space: RankingSpace, charts: Charts, config: RankingConfig, *, rails: bool
+    those: _Known, space: RankingSpace, charts: Charts, config: RankingConfig, *, rails: bool
 ) -> Iterator[tuple[int, Page]]:
-    model = space.model
-    # rows of all histories at once: a search for one history costs nearly as much
-    track_ids = np.concatenate([one.stands.track_ids for one in block])
-    ends = np.cumsum([len(one.stands.track_ids) for one in block])[:-1]
-    items, rows = (np.split(of.rows(track_ids), ends) for of in (model, space.catalogue))
-    those = zip(block, items, rows, strict=True)
-    seeds = [seed_of(one.stands, mine, theirs, config) if rails else None for one, mine, theirs in those]
-    scores, near = _scored(model, block, seeds)
-    for at, (one, seed) in enumerate(zip(block, seeds, strict=True)):
-        numbers = Numbers(one.request.user_id, one.request.offset, model.model_id)
-        user = Known(one.solution, one.stands, items[at], rows[at], scores[at], numbers)
-        nearest = None if seed is None else (seed, near[seed])
-        yield one.at, known_page(space, charts, user, nearest, config, rails=rails)
-
-
-def _scored(
-    model: Model, block: Sequence[_Warm], seeds: Sequence[int | None]
-) -> tuple[NDArray[np.float32], dict[int, Near]]:
-    """Return approximate scores of all items, float32 [users, items], and the neighbours of the seeds.
-
-    Neighbours that are not kept yet come from further rows of the same product.
-    """
-    hood = neighbourhood(model)
-    near: dict[int, Near] = {}
-    missing: list[int] = []
-    for seed in dict.fromkeys(seed for seed in seeds if seed is not None):
-        held = hood.held(seed)
-        if held is None:
-            missing.append(seed)
-        else:
-            near[seed] = held
-    factors = np.stack([one.solution.user_factors for one in block])
-    scores = score_all(model, np.concatenate([factors, hood.directions(model, missing)]))
-    for seed, products in zip(missing, scores[len(block) :], strict=True):
-        near[seed] = hood.nearest(model, seed, products)
-        hood.keep(seed, near[seed])
-    return scores[: len(block)], near
+    standings, items, users = those.standings, those.items, list(those.solutions)
+    rows = space.catalogue.rows(standings.track_ids)
+    seeds: list[int | None] = [None] * len(users)
+    if rails:
+        parts = ((standings[user], standings.its(user)) for user in users)
+        seeds = [seed_of(stands, items[its], rows[its], config) for stands, its in parts]
+    near = neighbourhood(space.model).near(space.model, (seed for seed in seeds if seed is not None))
+    factors = np.stack([solution.user_factors for solution in those.solutions.values()])
+    with space.model.sieve.sift(factors) as sifted:
+        found = candidates_of_all(space, sifted, factors, standings, users, items, config.pool)
+        for place, (user, solution) in enumerate(those.solutions.items()):
+            request, seed, its = those.requests[user], seeds[place], standings.its(user)
+            known = Known(
+                solution=solution,
+                stands=standings[user],
+                items=items[its],
+                rows=rows[its],
+                sifted=sifted,
+                vector=place,
+                candidates=found[place],
+                numbers=Numbers(request.user_id, request.offset, space.model.model_id),
+            )
+            nearest = None if seed is None else (seed, near[seed])
+            yield user, known_page(space, charts, known, nearest, config, rails=rails)

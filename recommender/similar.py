@@ -4,12 +4,12 @@ Factors learned from listeners and factors mapped from audio features lie in one
 distance: the map draws tracks together. So the neighbours of a fitted track are fitted ones, and the nearest
 of those placed by their sound stand apart. A track that was itself placed by its sound is compared with all.
 
-As in ``candidates`` a float32 product is the sieve, and what can matter is computed again in float64 in one
-fixed order, rounded to 1e-6; ties by track id.
+As in ``candidates`` a sieve finds what can matter, and that is computed in float64 in one fixed order,
+rounded to 1e-6; ties by track id.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from weakref import WeakKeyDictionary
@@ -17,8 +17,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidates import DECIMALS, UNIT, score_all, threshold
+from recommender.candidates import DECIMALS, SLACK
 from recommender.model import Model
+from recommender.sieve import Sieve
 
 NEAREST = 64
 """Neighbours kept of a track."""
@@ -26,6 +27,7 @@ NEAREST_BY_SOUND = 16
 """Neighbours kept beside them that were placed by their sound."""
 _HELD = 8_192  # tracks whose neighbours are kept: some 1.5 kB each
 _LEAST_LENGTH = 1e-12  # shorter factors have no direction
+_SLACK = SLACK + 2.0**-20  # a direction is rounded to float32
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,8 +44,42 @@ class Near:
     cosines: NDArray[np.float64]
 
 
+class _Directions:
+    """Some rows of a model at length 1, ready to be sifted.
+
+    Parameters
+    ----------
+    at : int64 [m], ascending, rows of the model
+    units : float32 [m, rank]
+    """
+
+    def __init__(self, at: NDArray[np.int64], units: NDArray[np.float32]) -> None:
+        self.at = at
+        self._sieve = Sieve(units) if len(at) else None
+
+    def sifted(
+        self, directions: NDArray[np.float64], but: Sequence[int], count: int
+    ) -> list[NDArray[np.int64]]:
+        """Return for each direction the rows that can be among its nearest, ascending, ``but`` not its own.
+
+        Parameters
+        ----------
+        directions : float64 [d, rank], of length 1
+        but : row of each direction
+        """
+        if self._sieve is None:
+            return [self.at] * len(but)
+        with self._sieve.sift(directions) as sifted:
+            own = np.searchsorted(self.at, but)
+            here = np.flatnonzero(self.at[np.minimum(own, len(self.at) - 1)] == but)
+            sifted.exclude(here, own[here])
+            found = sifted.contenders(count, _SLACK)
+        of, rows = np.divmod(found, len(self.at))
+        return np.split(self.at[rows], np.searchsorted(of, np.arange(1, len(but))))
+
+
 class Neighbourhood:
-    """The lengths of a model's factors, and the neighbours of the tracks asked for last.
+    """The directions of a model's factors, and the neighbours of the tracks asked for last.
 
     It does not hold the model, so that it goes with it.
     """
@@ -51,71 +87,60 @@ class Neighbourhood:
     def __init__(self, model: Model) -> None:
         rows = model.factor_rows
         self.lengths: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
-        with np.errstate(divide="ignore"):
-            inverse = np.where(self.lengths > _LEAST_LENGTH, 1.0 / self.lengths, 0.0)
-        self._inverse = inverse.astype(np.float32)
-        self._without = np.flatnonzero(inverse == 0.0)
-        self._by_sound = np.flatnonzero(~model.fitted)
+        there = self.lengths > _LEAST_LENGTH
+        self._fitted, self._by_sound = (
+            _Directions(at, (rows[at] / self.lengths[at, None]).astype(np.float32))
+            for at in (np.flatnonzero(there & model.fitted), np.flatnonzero(there & ~model.fitted))
+        )
         self._held: OrderedDict[int, Near] = OrderedDict()
         self._lock = Lock()
 
-    def directions(self, model: Model, rows: Sequence[int]) -> NDArray[np.float64]:
-        """Return factors of length 1: float64 [len(rows), rank]; 0 where a track has none."""
-        at = np.asarray(rows, np.int64)
-        lengths = self.lengths[at]
-        lengths = np.where(lengths > _LEAST_LENGTH, lengths, np.inf)
-        return model.factor_rows[at].astype(np.float64) / lengths[:, None]
-
-    def held(self, row: int) -> Near | None:
-        """Return the neighbours of a track if they are kept."""
+    def near(self, model: Model, seeds: Iterable[int]) -> dict[int, Near]:
+        """Return the neighbours of some tracks, rows of the model; what is not kept is found at once."""
+        found: dict[int, Near] = {}
+        missing: list[int] = []
         with self._lock:
-            found = self._held.get(row)
-            if found is not None:
-                self._held.move_to_end(row)
-            return found
-
-    def keep(self, row: int, near: Near) -> None:
-        """Keep the neighbours of a track; those not asked for longest go."""
+            for seed in dict.fromkeys(seeds):
+                if seed in self._held:
+                    found[seed] = self._held[seed]
+                    self._held.move_to_end(seed)
+                else:
+                    missing.append(seed)
+        made = self.nearest(model, missing, NEAREST, NEAREST_BY_SOUND)
         with self._lock:
-            self._held[row] = near
-            if len(self._held) > _HELD:
+            self._held.update(made)
+            while len(self._held) > _HELD:
                 self._held.popitem(last=False)
+        return found | made
 
-    def nearest(
-        self,
-        model: Model,
-        row: int,
-        products: NDArray[np.float32],
-        count: int = NEAREST,
-        by_sound: int = NEAREST_BY_SOUND,
-    ) -> Near:
-        """Return exactly the nearest tracks of one track.
+    def nearest(self, model: Model, seeds: Sequence[int], count: int, by_sound: int) -> dict[int, Near]:
+        """Return exactly the nearest tracks of some tracks; none of one whose factors have no direction.
 
         Parameters
         ----------
-        products : float32 [items], of its direction with all factors; overwritten
         count : most tracks; of a fitted track: most fitted ones
         by_sound : most tracks beside them that were placed by their sound, for a fitted track
         """
-        products *= self._inverse
-        products[self._without] = -np.inf
-        products[row] = -np.inf
-        [direction] = self.directions(model, [row])
-        if not direction.any():
-            return Near(np.empty(0, np.int64), np.empty(0))
-        if not model.fitted[row] or not len(self._by_sound):
-            return self._exactly(model, direction, _sieved(products, count, model.rank), count)
-        sounds = products[self._by_sound]
-        products[self._by_sound] = -np.inf
-        fitted = self._exactly(model, direction, _sieved(products, count, model.rank), count)
-        if not by_sound:
-            return fitted
-        rows = self._by_sound[_sieved(sounds, by_sound, model.rank)]
-        placed = self._exactly(model, direction, rows, by_sound)
-        rows = np.concatenate([fitted.rows, placed.rows])
-        cosines = np.concatenate([fitted.cosines, placed.cosines])
-        order = np.lexsort((rows, -cosines))
-        return Near(rows[order], cosines[order])
+        found = {seed: Near(np.empty(0, np.int64), np.empty(0)) for seed in seeds}
+        those = [seed for seed in seeds if self.lengths[seed] > _LEAST_LENGTH]
+        if not those:
+            return found
+        directions = model.factor_rows[those].astype(np.float64) / self.lengths[those, None]
+        fitted = self._fitted.sifted(directions, those, count)
+        sounds = self._by_sound.sifted(directions, those, max(count, by_sound))
+        for seed, direction, heard, placed in zip(those, directions, fitted, sounds, strict=True):
+            if not model.fitted[seed]:
+                both = np.sort(np.concatenate([heard, placed]))
+                found[seed] = self._exactly(model, direction, both, count)
+                continue
+            near = [self._exactly(model, direction, heard, count)]
+            if by_sound:
+                near.append(self._exactly(model, direction, placed, by_sound))
+            rows = np.concatenate([one.rows for one in near])
+            cosines = np.concatenate([one.cosines for one in near])
+            order = np.lexsort((rows, -cosines))
+            found[seed] = Near(rows[order], cosines[order])
+        return found
 
     def _exactly(
         self, model: Model, direction: NDArray[np.float64], rows: NDArray[np.int64], count: int
@@ -125,13 +150,6 @@ class Neighbourhood:
         cosines = np.round(sums / self.lengths[rows], DECIMALS) + 0.0
         order = np.argsort(-cosines, kind="stable")[:count]  # rows ascend as track ids do: ties by track id
         return Near(rows[order], cosines[order])
-
-
-def _sieved(approximate: NDArray[np.float32], count: int, rank: int) -> NDArray[np.int64]:
-    """Return the rows that can be among the nearest ``count``, ascending; a row at -inf cannot."""
-    # rank + 2 roundings as in ``candidates.best``, and those of the inverse length and its product
-    least = threshold(approximate, count) - 2.0 * (rank + 5) * UNIT - 2.0 * 10.0**-DECIMALS
-    return np.flatnonzero(approximate >= least if np.isfinite(least) else approximate > -np.inf)
 
 
 _neighbourhoods: WeakKeyDictionary[Model, Neighbourhood] = WeakKeyDictionary()
@@ -155,6 +173,4 @@ def similar(model: Model, row: int, count: int) -> Near:
     >>> similar(model, 0, 2).cosines.tolist()
     [0.707107, -1.0]
     """
-    near = neighbourhood(model)
-    [products] = score_all(model, near.directions(model, [row]))
-    return near.nearest(model, row, products, count, by_sound=0)
+    return neighbourhood(model).nearest(model, [row], count, by_sound=0)[row]

@@ -1,12 +1,13 @@
 """How the tracks of a history stand with its user: what is forbidden, what is known, what was met when."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.encoding import HERE, HIDDEN, LESS, LIKED, History, Interactions
-from recommender.foldin import Strengths
+from recommender.encoding import HIDDEN, LESS, LIKED, History, PackedRows
+from recommender.strength import row_strengths
 
 DAY_S = 86_400
 
@@ -25,7 +26,7 @@ class Standing:
     heard : int64 [t], listens and imported listens
     liked : bool [t]
     unwanted : bool [t], hidden, or fewer like it wanted
-    strength : float64 [t], what was solved; 0 for a track that says nothing
+    strength : float64 [t], what is solved; 0 for a track that says nothing
     last_s : int64 [t], newest event, seconds since 1970; 0 where only listens without a time are known
     now_s : the user's newest event: "now" in event time
     hidden_artists : uint64
@@ -59,71 +60,97 @@ class Standing:
         return np.concatenate([self.track_ids[mask], np.array(last, np.int64)])
 
 
-def standing(
-    history: History, strengths: Strengths, last_track_id: int | None, recent_tracks: int
-) -> Standing:
-    """Return how tracks stand with the user of ``history``.
+class Standings:
+    """The standings of many users, computed together: columns over all their tracks, user after user.
 
     Parameters
     ----------
-    strengths : of ``strength.strengths``
-    last_track_id : track of the newest play, where the caller knows it: surely forbidden
+    last_track_ids : of each user the track of the newest play, where the caller knows it: surely forbidden
     recent_tracks : how many of the tracks played last are forbidden
+
+    Attributes
+    ----------
+    starts : int64 [users + 1], where the tracks of each user begin
+    last_track_ids : int64 [users], 0 where nobody knows
+    users : int64 [t], whose track it is
+    track_ids, forbidden, same_second, known, strength, ... : [t], as in ``Standing``
     """
-    rows = history.interactions
-    track_ids, flags = rows["track_id"].astype(np.int64), rows["flags"]
-    heard, last_s = rows["listens"].astype(np.int64) + rows["imported"], rows["last_s"].astype(np.int64)
-    recent, same_second = _newest(rows, last_s, recent_tracks)
-    hidden, liked = (flags & HIDDEN) != 0, (flags & LIKED) != 0
-    masks = [
-        hidden | recent | (track_ids == (last_track_id or 0)),
-        same_second,
-        (heard > 0) | liked,
-        liked,
-        hidden | ((flags & LESS) != 0),
-    ]
-    order = np.argsort(track_ids, kind="stable")
-    track_ids, heard, last_s = track_ids[order], heard[order], last_s[order]
-    masks = [mask[order] for mask in masks]
-    first = np.ones(len(rows), bool)
-    np.not_equal(track_ids[1:], track_ids[:-1], out=first[1:])
-    if not first.all():  # a track that came from several services
-        at = np.flatnonzero(first)
-        masks = [np.logical_or.reduceat(mask, at) for mask in masks]
-        track_ids, heard, last_s = track_ids[at], np.add.reduceat(heard, at), np.maximum.reduceat(last_s, at)
-    forbidden, same_second, known, liked, unwanted = masks
-    strength = strengths[1]
-    if len(strength) < len(track_ids):
-        strength = np.zeros(len(track_ids))
-        strength[np.searchsorted(track_ids, strengths[0])] = strengths[1]
-    return Standing(
-        track_ids=track_ids,
-        forbidden=forbidden,
-        same_second=same_second & ~forbidden,
-        known=known,
-        heard=heard,
-        liked=liked,
-        unwanted=unwanted,
-        strength=strength,
-        last_s=last_s,
-        now_s=history.last_event_ms // 1000,
-        hidden_artists=history.hidden_artists,
-        genres=history.genres,
-        last_track_id=last_track_id,
-    )
+
+    def __init__(
+        self, histories: Sequence[History], last_track_ids: Sequence[int | None], recent_tracks: int
+    ) -> None:
+        self._histories = histories
+        rows = PackedRows(histories)
+        self._now_ms = np.array([history.last_event_ms for history in histories], np.int64)
+        users, track_ids, heard, last_s = rows.users, rows.track_id, rows.heard, rows.last_s
+        strength = row_strengths(rows, self._now_ms)
+        recent, same_second = _newest(rows, recent_tracks)
+        hidden, liked = (rows.flags & HIDDEN) != 0, (rows.flags & LIKED) != 0
+        self.last_track_ids = np.array([track_id or 0 for track_id in last_track_ids], np.int64)
+        masks = [
+            hidden | recent | (track_ids == self.last_track_ids[users]),
+            same_second,
+            (heard > 0) | liked,
+            liked,
+            hidden | ((rows.flags & LESS) != 0),
+        ]
+        first = np.ones(len(users), bool)
+        first[1:] = (track_ids[1:] != track_ids[:-1]) | (users[1:] != users[:-1])
+        if not first.all():  # a track that came from several services
+            at = np.flatnonzero(first)
+            masks = [np.logical_or.reduceat(mask, at) for mask in masks]
+            users, track_ids, strength = users[at], track_ids[at], np.add.reduceat(strength, at)
+            heard, last_s = np.add.reduceat(heard, at), np.maximum.reduceat(last_s, at)
+        self.users, self.track_ids, self.strength = users, track_ids, strength
+        self.heard, self.last_s = heard, last_s
+        self.forbidden, same_second, self.known, self.liked, self.unwanted = masks
+        self.same_second = same_second & ~self.forbidden
+        self.starts = np.searchsorted(users, np.arange(len(histories) + 1))
+        self._each = [self._of(user) for user in range(len(histories))]
+
+    def __getitem__(self, user: int) -> Standing:
+        """Return how tracks stand with one user."""
+        return self._each[user]
+
+    def __len__(self) -> int:
+        """Return the number of users."""
+        return len(self._each)
+
+    def its(self, user: int) -> slice:
+        """Return where the tracks of a user stand in the columns."""
+        return slice(int(self.starts[user]), int(self.starts[user + 1]))
+
+    def _of(self, user: int) -> Standing:
+        its, history = self.its(user), self._histories[user]
+        return Standing(
+            track_ids=self.track_ids[its],
+            forbidden=self.forbidden[its],
+            same_second=self.same_second[its],
+            known=self.known[its],
+            heard=self.heard[its],
+            liked=self.liked[its],
+            unwanted=self.unwanted[its],
+            strength=self.strength[its],
+            last_s=self.last_s[its],
+            now_s=int(self._now_ms[user]) // 1000,
+            hidden_artists=history.hidden_artists,
+            genres=history.genres,
+            last_track_id=int(self.last_track_ids[user]) or None,
+        )
 
 
-def _newest(
-    rows: Interactions, last_s: NDArray[np.int64], recent_tracks: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say which rows were played last, and which others in the newest second."""
-    recent, same_second = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+def _newest(rows: PackedRows, recent_tracks: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say which rows were played last by their user, and which others in that user's newest second."""
+    recent, same_second = np.zeros(len(rows.users), bool), np.zeros(len(rows.users), bool)
+    if not recent_tracks:
+        return recent, same_second
     # a row without counts and flags is a play that was stopped early
-    played = (rows["listens"] > 0) | (rows["skips"] > 0) | (rows["flags"] == 0)
-    by_time = np.flatnonzero(played & (rows["source"] == HERE))
-    by_time = by_time[np.argsort(last_s[by_time], kind="stable")[::-1]]
-    if recent_tracks and len(by_time):
-        recent[by_time[:recent_tracks]] = True
-        later = by_time[recent_tracks:]
-        same_second[later[last_s[later] == last_s[by_time[0]]]] = True
+    at = np.flatnonzero(rows.here & ((rows.heard > 0) | (rows.skips > 0) | (rows.flags == 0)))
+    # of rows of one second the one that first occurred later comes first
+    at = at[np.lexsort((-rows.places[at], -rows.last_s[at], rows.users[at]))]
+    of = rows.users[at]
+    began = np.searchsorted(of, of)
+    place = np.arange(len(at)) - began
+    recent[at] = place < recent_tracks
+    same_second[at] = (place >= recent_tracks) & (rows.last_s[at] == rows.last_s[at[began]])
     return recent, same_second

@@ -14,7 +14,7 @@ Volinsky 2008, eq. 6).
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.encoding import CHOSEN, HIDDEN, LESS, LIKED, History
+from recommender.encoding import CHOSEN, HIDDEN, LESS, LIKED, History, PackedRows
 
 HALF_LIFE_S = 180 * 86_400
 _COMPLETION, _LIKED, _CHOSEN, _SKIP, _LESS, _HIDDEN = 0.25, 1.5, 0.5, 0.5, 1.0, 2.0
@@ -28,19 +28,32 @@ def strengths(history: History) -> tuple[NDArray[np.int64], NDArray[np.float64]]
     track_ids : int64 [n], ascending, each once
     values : float64 [n], signed, never 0, finite
     """
-    rows = history.interactions
-    if len(rows) == 0:
+    rows = PackedRows([history])
+    if not len(rows.users):
         return np.empty(0, np.int64), np.empty(0, np.float64)
-    flags = rows["flags"]
-    last_s = rows["last_s"].astype(np.float64)
-    heard = rows["listens"].astype(np.float64) + rows["imported"]
-    value = np.log1p(heard) + _COMPLETION * np.log1p(rows["completions"].astype(np.float64))
-    value -= _SKIP * np.log1p(rows["skips"].astype(np.float64))
-    for flag, weight in ((LIKED, _LIKED), (CHOSEN, _CHOSEN), (LESS, -_LESS), (HIDDEN, -_HIDDEN)):
-        value += weight * ((flags & flag) != 0)
-    age_s = np.where(last_s > 0, np.maximum(history.last_event_ms // 1000 - last_s, 0.0), 0.0)
-    value *= np.exp2(-age_s / HALF_LIFE_S)
-    track_ids, row_of = np.unique(rows["track_id"], return_inverse=True)
-    summed = np.bincount(row_of, weights=value, minlength=len(track_ids))
+    track_ids, row_of = np.unique(rows.track_id, return_inverse=True)
+    weights = row_strengths(rows, np.array([history.last_event_ms]))
+    summed = np.bincount(row_of, weights=weights, minlength=len(track_ids))
     said = summed != 0.0
-    return track_ids[said].astype(np.int64), summed[said]
+    return track_ids[said], summed[said]
+
+
+def row_strengths(rows: PackedRows, last_event_ms: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what each row of many histories says; the rows of one track add up.
+
+    Parameters
+    ----------
+    last_event_ms : int64 [histories], newest event of each
+
+    Returns
+    -------
+    float64 [rows], signed, finite
+    """
+    value = np.log1p(rows.heard.astype(np.float64))
+    value += _COMPLETION * np.log1p(rows.completions.astype(np.float64))
+    value -= _SKIP * np.log1p(rows.skips.astype(np.float64))
+    for flag, weight in ((LIKED, _LIKED), (CHOSEN, _CHOSEN), (LESS, -_LESS), (HIDDEN, -_HIDDEN)):
+        value += weight * ((rows.flags & flag) != 0)
+    age_s = np.maximum((last_event_ms // 1000)[rows.users] - rows.last_s, 0)
+    value *= np.exp2(np.where(rows.last_s > 0, age_s, 0) / -float(HALF_LIFE_S))
+    return value

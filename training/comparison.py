@@ -111,7 +111,7 @@ def overlaps(first: Model, second: Model, histories: Sequence[History]) -> NDArr
     """
     common = np.intersect1d(first.track_ids, second.track_ids)
     users = [strengths(history) for history in histories]
-    sides = [(fold_in(model, users), model.item_factors[:, model.rows(common)]) for model in (first, second)]
+    sides = [(fold_in(model, users), model.factor_rows[model.rows(common)].T) for model in (first, second)]
     found = []
     for at, (track_ids, _) in enumerate(users):
         if any(np.isnan(factors[at]).any() for factors, _ in sides):

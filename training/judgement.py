@@ -102,7 +102,7 @@ def model_scores(model: Model, judged: Judged) -> Scores:
     users = fold_in(model, judged.training_strengths()).astype(np.float32)
     at = model.rows(judged.track_ids)
     known = at >= 0
-    columns = np.ascontiguousarray(model.item_factors[:, at[known]])
+    columns = np.ascontiguousarray(model.factor_rows[at[known]].T)
 
     def scores(start: int, end: int) -> NDArray[np.float32]:
         found = np.full((end - start, len(at)), -np.inf, np.float32)

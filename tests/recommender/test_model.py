@@ -23,15 +23,13 @@ def build(**changed: Any) -> Model:
     return Model.build(**{"model_id": "m", "reg_param": 0.1, "alpha": 10.0} | GOOD | changed)
 
 
-def test_factors_are_stored_transposed_and_by_row() -> None:
+def test_factors_are_stored_by_row() -> None:
     model = build()
 
     assert model.rank == 2
-    assert model.item_factors.shape == (2, 3)
-    assert model.item_factors.flags.c_contiguous
-    assert model.item_factors.dtype == np.float32
-    assert np.array_equal(model.item_factors.T, model.factor_rows)
-    assert model.longest == pytest.approx(np.sqrt(16.0625))
+    assert model.factor_rows.shape == (3, 2)
+    assert model.factor_rows.flags.c_contiguous
+    assert model.factor_rows.dtype == np.float32
 
 
 def test_the_gram_leaves_out_rows_mapped_from_audio() -> None:
@@ -47,7 +45,7 @@ def test_a_track_has_its_row_and_an_unknown_one_has_none() -> None:
 def test_the_arrays_of_a_model_cannot_be_changed() -> None:
     model = build()
 
-    for array in (model.item_factors, model.factor_rows, model.gram, model.track_ids, model.fitted):
+    for array in (model.factor_rows, model.gram, model.track_ids, model.fitted):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recommender import similar as similar_tracks
-from recommender.candidates import score_all
 from recommender.model import Model
 from recommender.similar import neighbourhood, similar
 from tests.recommender.ranked import made
@@ -74,9 +73,8 @@ def test_tracks_placed_by_their_sound_stand_beside_the_fitted_ones() -> None:
     model = made(8, 600)
     hood = neighbourhood(model)
     row = int(np.flatnonzero(model.fitted)[3])
-    [products] = score_all(model, hood.directions(model, [row]))
 
-    found = hood.nearest(model, row, products, 20, 5)
+    found = hood.nearest(model, [row], 20, 5)[row]
 
     expected = {*by_the_book(model, row, model.fitted, 20)[0], *by_the_book(model, row, ~model.fitted, 5)[0]}
     assert set(found.rows.tolist()) == expected
@@ -87,14 +85,15 @@ def test_neighbours_asked_for_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(similar_tracks, "_HELD", 2)
     model = made(8, 50)
     hood = neighbourhood(model)
-    near = [similar(model, row, 5) for row in range(3)]
+    first = hood.near(model, [0, 1])
 
-    hood.keep(0, near[0])
-    hood.keep(1, near[1])
-    assert hood.held(0) is near[0]
-    hood.keep(2, near[2])
+    again = hood.near(model, [1, 0])
+    assert again[0] is first[0]
+    assert again[1] is first[1]
+    hood.near(model, [2])
 
-    assert (hood.held(0), hood.held(1), hood.held(2)) == (near[0], None, near[2])
+    assert hood.near(model, [0])[0] is first[0]
+    assert hood.near(model, [1])[1] is not first[1]
 
 
 def test_what_is_kept_goes_with_the_model() -> None:
