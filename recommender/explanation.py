@@ -10,6 +10,8 @@ summand of their own.
 Source: Hu, Koren and Volinsky (2008), section 5.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
@@ -49,7 +51,7 @@ def top_shares(solution: Solution, items: NDArray[np.float64], top: int = 3) -> 
     Per item a list of ``(row of the model, share of the score)``; equal shares by row. A share can exceed 1
     where other interactions speak against the item. Empty where the score is not positive.
     """
-    rows, best = greatest_shares(solution, items, top)
+    rows, best = greatest_shares([(solution, items)], top)
     return [
         [(row, share) for row, share in zip(of_rows, of_shares, strict=True) if share > 0.0]
         for of_rows, of_shares in zip(rows.tolist(), best.tolist(), strict=True)
@@ -57,23 +59,44 @@ def top_shares(solution: Solution, items: NDArray[np.float64], top: int = 3) -> 
 
 
 def greatest_shares(
-    solution: Solution, items: NDArray[np.float64], top: int
+    given: Sequence[tuple[Solution, NDArray[np.float64]]], top: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return for each item its greatest contributors, greatest first, also those that are not positive.
+    """Return for each item of each user its greatest contributors, greatest first.
+
+    Parameters
+    ----------
+    given : per user the solved equation, and float64 [k, rank], item factors
+    top : contributors per item
 
     Returns
     -------
-    rows of the model : int64 [k, t <= top]
-    shares of the score : float64 [k, t], rounded to 1e-6; equal ones by row
+    rows of the model : int64 [sum of k, t <= top], user after user
+    shares of the score : float64, as many, rounded to 1e-6; equal ones by row. 0 or less where no further
+        interaction speaks for the item; the row means nothing then.
     """
-    parts = contributions(solution, items)
-    scores = parts.sum(axis=1)
+    most = max((len(solution.rows) for solution, _ in given), default=0)
+    shares = np.full((sum(len(items) for _, items in given), most), -np.inf)
+    of_user = np.repeat(np.arange(len(given)), [len(items) for _, items in given])
+    begin = 0
+    for solution, items in given:
+        parts = contributions(solution, items)
+        scores = parts.sum(axis=1)
+        its = slice(begin, begin + len(items))
+        np.divide(
+            parts, np.where(scores >= LEAST_SCORE, scores, np.inf)[:, None], shares[its, : parts.shape[1]]
+        )
+        begin = its.stop
     # rounded before ordering, so that noise of the last bit cannot order two equal interactions
-    shares = np.round(parts / np.where(scores >= LEAST_SCORE, scores, np.inf)[:, None], 6)
+    np.round(shares, 6, out=shares)
+    each = np.arange(len(shares))
+    order = np.empty((len(shares), min(top, most)), np.int64)
+    found = np.empty(order.shape)
     # the first of the greatest, again and again: a few times cost less than to sort all
-    left, each = shares.copy(), np.arange(len(shares))
-    order = np.empty((len(shares), min(top, shares.shape[1])), np.int64)
     for place in range(order.shape[1]):
-        order[:, place] = left.argmax(axis=1)
-        left[each, order[:, place]] = -np.inf
-    return solution.rows[order], shares[each[:, None], order]
+        order[:, place] = shares.argmax(axis=1)
+        found[:, place] = shares[each, order[:, place]]
+        shares[each, order[:, place]] = -np.inf
+    sizes = [len(solution.rows) for solution, _ in given]
+    starts = np.cumsum([0, *sizes])[of_user]
+    rows = np.concatenate([solution.rows for solution, _ in given]) if given else np.empty(0, np.int64)
+    return rows[np.minimum(starts[:, None] + order, len(rows) - 1)], found

@@ -12,8 +12,9 @@ from recommender.cold_start import ColdStart
 from recommender.explanation import greatest_shares
 from recommender.exploration import Numbers
 from recommender.foldin import Solution
+from recommender.model import Model
 from recommender.personal import Known, choose
-from recommender.rails import Board, add_because, add_rediscover, drawn_for_discovery
+from recommender.rails import Board, Drawn, add_because, add_rediscover, drawn_for_discovery
 from recommender.ranking_config import RankingConfig
 from recommender.selection import Selection
 from recommender.similar import Near
@@ -31,7 +32,35 @@ class Page:
     rails: list[Rail]
 
 
-def known_page(
+@dataclass(frozen=True, eq=False, slots=True)
+class _Scored:
+    """Rows of the model, their scores, and the propensities of those that were drawn."""
+
+    items: NDArray[np.int64]
+    scores: Sequence[float]
+    propensities: Sequence[float | None]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Draft:
+    """A page on which all is chosen, and what the model chose is not explained yet.
+
+    Attributes
+    ----------
+    listed : what the model chose for the list
+    filled : what follows there
+    board : the rails so far; None for a page without
+    drawn : what was drawn for the rail ``discovery``
+    """
+
+    solution: Solution
+    listed: _Scored
+    filled: list[Item]
+    board: Board | None = None
+    drawn: Drawn | None = None
+
+
+def draft(
     space: RankingSpace,
     charts: Charts,
     user: Known,
@@ -39,8 +68,8 @@ def known_page(
     config: RankingConfig,
     *,
     rails: bool,
-) -> Page:
-    """Return the page of a user whom the model knows.
+) -> Draft:
+    """Return what stands on the page of a user whom the model knows.
 
     Parameters
     ----------
@@ -53,19 +82,34 @@ def known_page(
     listed = _Scored(candidates.items[chosen], scores, propensities)
     filled = list(choice.filled.values())
     if not rails:
-        [items] = _explained(space, user.solution, [(listed, config.reasons)])
-        return Page(items + filled, [])
+        return Draft(user.solution, listed, filled)
     board = Board(space.catalogue, user.stands, user.rows, choice.taken(), config)
     if seed is not None:
         add_because(board, space, *seed, user, config)
     add_rediscover(board, space.catalogue, user.stands, user.rows, config)
     drawn = drawn_for_discovery(board, space, choice, user, config)
-    new = _Scored(drawn.items, drawn.scores, drawn.propensities)
-    items, discovered = _explained(
-        space, user.solution, [(listed, config.reasons), (new, config.rail_reasons)]
-    )
-    board.add("discovery", discovered, drawn.rows)
-    return Page(items + filled, board.rails)
+    return Draft(user.solution, listed, filled, board, drawn)
+
+
+def finished(model: Model, drafts: Sequence[Draft], config: RankingConfig) -> list[Page]:
+    """Return pages with the past interactions that speak for what the model chose."""
+    parts = []
+    for one in drafts:
+        parts.append((one.solution, one.listed, config.reasons))
+        if one.drawn is not None:
+            drawn = one.drawn
+            new = _Scored(drawn.items, drawn.scores, drawn.propensities)
+            parts.append((one.solution, new, config.rail_reasons))
+    explained = iter(_explained(model, parts))
+    pages = []
+    for one in drafts:
+        items = next(explained) + one.filled
+        if one.board is None or one.drawn is None:
+            pages.append(Page(items, []))
+        else:
+            one.board.add("discovery", next(explained), one.drawn.rows)
+            pages.append(Page(items, one.board.rails))
+    return pages
 
 
 def cold_page(
@@ -97,23 +141,14 @@ def cold_page(
     return Page(items, board.rails)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Scored:
-    """Rows of the model, their scores, and the propensities of those that were drawn."""
-
-    items: NDArray[np.int64]
-    scores: Sequence[float]
-    propensities: Sequence[float | None]
-
-
-def _explained(
-    space: RankingSpace, solution: Solution, parts: Sequence[tuple[_Scored, int]]
-) -> list[list[Item]]:
+def _explained(model: Model, parts: Sequence[tuple[Solution, _Scored, int]]) -> list[list[Item]]:
     """Return the items of each part, with at most so many past interactions that speak for each."""
-    model = space.model
-    rows = np.concatenate([part.items for part, _ in parts])
-    most = max(reasons for _, reasons in parts)
-    speaking, shares = greatest_shares(solution, model.factor_rows[rows].astype(np.float64), most)
+    rows = np.concatenate([part.items for _, part, _ in parts])
+    factors = np.split(
+        model.factor_rows[rows].astype(np.float64), np.cumsum([len(part.items) for _, part, _ in parts])[:-1]
+    )
+    given = [(solution, of) for (solution, _, _), of in zip(parts, factors, strict=True)]
+    speaking, shares = greatest_shares(given, max(reasons for _, _, reasons in parts))
     those = zip(
         model.track_ids[rows].tolist(),
         model.fitted[rows].tolist(),
@@ -122,15 +157,17 @@ def _explained(
         strict=True,
     )
     found = []
-    for part, reasons in parts:
+    for _, part, reasons in parts:
         items = []
         for score, propensity in zip(part.scores, part.propensities, strict=True):
             track_id, fitted, by, of_score = next(those)
             kind: ReasonKind = "interaction" if fitted else "audio"
             why = [] if propensity is None else [_DISCOVERY]
-            for spoken, share in zip(by[:reasons], of_score, strict=False):
-                if share > 0.0:
-                    why.append(Reason(kind=kind, track_id=spoken, share=share))
+            why += [
+                Reason(kind=kind, track_id=spoken, share=share)
+                for spoken, share in zip(by[:reasons], of_score, strict=False)
+                if share > 0.0
+            ]
             items.append(Item(track_id=track_id, score=score, reasons=why, propensity=propensity))
         found.append(items)
     return found

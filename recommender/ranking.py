@@ -12,7 +12,7 @@ The rails beside a list stand in ``rails``. What was drawn carries its propensit
 Places that a model cannot fill, and lists of users whom it cannot know, come from ``cold_start``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from recommender.encoding import History
 from recommender.exploration import Numbers
 from recommender.foldin import Solution, solve_all
 from recommender.model import Model
-from recommender.page import Page, cold_page, known_page
+from recommender.page import Page, cold_page, draft, finished
 from recommender.personal import Known
 from recommender.pools import candidates_of_all
 from recommender.rails import seed_of
@@ -151,7 +151,7 @@ class _Known:
 
 def _known_pages(
     those: _Known, space: RankingSpace, charts: Charts, config: RankingConfig, *, rails: bool
-) -> Iterator[tuple[int, Page]]:
+) -> dict[int, Page]:
     standings, items, users = those.standings, those.items, list(those.solutions)
     rows = space.catalogue.rows(standings.track_ids)
     seeds: list[int | None] = [None] * len(users)
@@ -160,6 +160,7 @@ def _known_pages(
         seeds = [seed_of(stands, items[its], rows[its], config) for stands, its in parts]
     near = neighbourhood(space.model).near(space.model, (seed for seed in seeds if seed is not None))
     factors = np.stack([solution.user_factors for solution in those.solutions.values()])
+    drafts = []
     with space.model.sieve.sift(factors) as sifted:
         found = candidates_of_all(space, sifted, factors, standings, users, items, config.pool)
         for place, (user, solution) in enumerate(those.solutions.items()):
@@ -175,4 +176,5 @@ def _known_pages(
                 numbers=Numbers(request.user_id, request.offset, space.model.model_id),
             )
             nearest = None if seed is None else (seed, near[seed])
-            yield user, known_page(space, charts, known, nearest, config, rails=rails)
+            drafts.append(draft(space, charts, known, nearest, config, rails=rails))
+    return dict(zip(users, finished(space.model, drafts, config), strict=True))
