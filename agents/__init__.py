@@ -13,7 +13,8 @@
 ``dead_letters`` records that cannot be folded, with their reason
 ``delivery``     when a chunk is done
 ``snapshots``    barriers, manifests, ``SnapshotReady``
-``charts``       what was listened to most, from the archive
+``chart_changes``, ``chart_counts``  the archive counted into hourly buckets
+``charts``       what was listened to most, overall and by genre
 ``leases``       one holder at a time
 ``log_identity`` whether the log is still the one that the worker was started on
 ``inspection``   metrics and state on a loopback port

@@ -14,6 +14,7 @@ import structlog
 from faust.types import TP
 
 from agents.archive import Archive
+from agents.charts import ChartPublisher
 from agents.chunks import ChunkConsumer, ChunkSchema
 from agents.dead_letters import DeadLetters
 from agents.delivery import Delivery
@@ -80,7 +81,8 @@ class Worker:
         self.archive = Archive(database)
         self.dead_letters = DeadLetters(writer, topic_name(settings, PLAYS), generation)
         self.delivery = Delivery(self._fail)
-        self.coordinator = Coordinator(settings, database, writer, self.store, generation)
+        charts = ChartPublisher(database, generation, lambda: self.serving.catalogue)
+        self.coordinator = Coordinator(settings, database, writer, self.store, generation, charts)
         self.restorer = Restorer(settings, self.store, generation, self._on_barrier)
         self.partitions = Partitions(self.restorer, self._on_barrier, self._on_folded)
         self.watchdog = Watchdog(settings, self._observe)

@@ -9,7 +9,7 @@ import structlog
 from pyarrow import ArrowException
 
 from agents import leases
-from agents.charts import publish_charts
+from agents.charts import ChartPublisher
 from agents.parts import manifest_of
 from connections.documents import Database
 from connections.event_log import LogReader, LogWriter
@@ -97,12 +97,14 @@ class Coordinator:
         writer: LogWriter,
         store: SnapshotStore,
         generation: str,
+        charts: ChartPublisher,
     ) -> None:
         self._settings = settings
         self._database = database
         self._writer = writer
         self._store = store
         self._generation = generation
+        self._charts = charts
         self._pending: dict[str, float] = {}
         self._abandoned: set[str] = set()
         self._started = time.monotonic()
@@ -130,8 +132,8 @@ class Coordinator:
             if await self._due():
                 self.begun(await ask_for_snapshot(self._writer))
         if time.monotonic() >= self._charts_due:
-            await publish_charts(self._database)
-            self._charts_due = time.monotonic() + self._settings.charts_interval_s
+            done = await self._charts.publish(int(time.time()) // 3_600)
+            self._charts_due = time.monotonic() + (self._settings.charts_interval_s if done else 0.0)
 
     async def _complete_pending(self) -> None:
         for snapshot_id in await asyncio.to_thread(self._store.incomplete, self._generation):

@@ -1,10 +1,13 @@
 """Catalogue and charts from MongoDB, as lists are ranked with them."""
 
+from typing import cast
+
 import numpy as np
 
 from connections.documents import Database, answered
-from recommender.catalogue import Catalogue, Charts
+from recommender.catalogue import Catalogue, Chart, Charts
 from recommender.history import genre_key
+from schemas import documents
 from schemas.documents import CATALOGUE, CHARTS, TRACKS
 
 
@@ -53,11 +56,35 @@ async def newest_charts(database: Database, held: Charts) -> Charts:
     DocumentsUnavailable
         MongoDB did not answer.
     """
-    newest = await answered(database[CHARTS.name].find_one(sort=[("created_ms", -1)]), "reading the charts")
-    if newest is None or newest["_id"] == held.charts_id:
+    newest = await newer_charts(database, held.charts_id)
+    if newest is None:
         return held
     return Charts(
         newest["_id"],
         np.array([item["track_id"] for item in newest["items"]], np.int64),
         np.array([item["count"] for item in newest["items"]], np.int64),
+        {
+            genre_key(one["genre"]): Chart(
+                np.array(one["track_ids"], np.int64), np.array(one["counts"], np.int64)
+            )
+            for one in newest.get("genres", ())
+        },
     )
+
+
+async def newer_charts(database: Database, held: str | None) -> documents.Charts | None:
+    """Return the newest charts; None when their id is ``held``, or none were published.
+
+    Raises
+    ------
+    DocumentsUnavailable
+        MongoDB did not answer.
+    """
+    charts = database[CHARTS.name]
+    newest = await answered(
+        charts.find_one({}, {"_id": 1}, sort=[("created_ms", -1)]), "looking for newer charts"
+    )
+    if newest is None or newest["_id"] == held:
+        return None
+    found = await answered(charts.find_one({"_id": newest["_id"]}), "reading the charts")
+    return cast(documents.Charts | None, found)

@@ -1,12 +1,14 @@
 """MongoDB through Motor. A later move to PyMongo's ``AsyncMongoClient`` touches this file alone."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import stamina
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo.errors import ConnectionFailure, CursorNotFound, PyMongoError, WTimeoutError
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorDatabase
+from pymongo import WriteConcern
+from pymongo.errors import ConnectionFailure, CursorNotFound, OperationFailure, PyMongoError, WTimeoutError
+from pymongo.read_concern import ReadConcern
 
 from schemas.documents import COLLECTIONS
 from schemas.errors import DocumentsUnavailable
@@ -14,6 +16,7 @@ from schemas.settings import Settings
 
 T = TypeVar("T")
 Database = AsyncIOMotorDatabase[dict[str, Any]]
+Session = AsyncIOMotorClientSession
 SELECTION_TIMEOUT_MS = 3_000
 DUPLICATE_KEY = 11_000
 NETWORK_ERRORS: tuple[type[PyMongoError], ...] = (ConnectionFailure, CursorNotFound, WTimeoutError)
@@ -59,6 +62,31 @@ async def answered(operation: Awaitable[T], doing: str) -> T:
         return await operation
     except NETWORK_ERRORS as error:
         raise DocumentsUnavailable(f"MongoDB did not answer while {doing}: {error}") from error
+
+
+async def in_transaction(database: Database, work: Callable[[Session], Awaitable[T]], doing: str) -> T:
+    """Await ``work`` in one transaction: all that it writes with its session is there, or nothing of it.
+
+    Tried once. What it reads is of one moment; it fails if another transaction has since changed what it
+    writes.
+
+    Raises
+    ------
+    DocumentsUnavailable
+        MongoDB did not answer, or another transaction came first; whether it was written is then not known.
+    """
+    try:
+        async with (
+            await answered(database.client.start_session(), doing) as session,
+            session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority")),
+        ):
+            return await work(session)
+    except NETWORK_ERRORS as error:
+        raise DocumentsUnavailable(f"MongoDB did not answer while {doing}: {error}") from error
+    except OperationFailure as error:
+        if not error.has_error_label("TransientTransactionError"):
+            raise
+        raise DocumentsUnavailable(f"MongoDB gave up {doing}: {error}") from error
 
 
 async def wait_until_writable(database: Database, timeout_s: float = 30.0) -> None:

@@ -4,15 +4,16 @@ import asyncio
 import sys
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from connections.catalogue_reader import newer_charts
 from connections.documents import Database, answered
 from frontend.views import TrackView
-from schemas.documents import CATALOGUE, CHARTS, TRACKS
+from schemas.documents import CATALOGUE, GENRES, TRACKS, GenreChart
 from schemas.errors import DocumentsUnavailable
 
 POLL_S = 5.0
@@ -32,7 +33,7 @@ class Catalogue:
     Attributes
     ----------
     version : of the catalogue in memory; None before the first one is loaded
-    charts_id, charts_created_ms : of the newest charts
+    charts_id, charts_created_ms, charts_from_ms : of the newest charts, and where their window begins
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,7 +45,10 @@ class Catalogue:
         self.version: str | None = None
         self.charts_id: str | None = None
         self.charts_created_ms: int | None = None
+        self.charts_from_ms: int | None = None
         self._charted: list[tuple[int, int]] = []
+        self._genre_charts: Mapping[str, GenreChart] = {}
+        self._genres: Mapping[str, str] = {}
         self._gone: frozenset[int] = frozenset()
 
     def get(self, track_id: int) -> TrackView | None:
@@ -63,7 +67,26 @@ class Catalogue:
     @property
     def charts(self) -> list[tuple[int, int]]:
         """``(track id, count)`` of the newest charts, most listened first, without tracks that are gone."""
-        return [(track_id, count) for track_id, count in self._charted if track_id not in self._gone]
+        return self._there(self._charted)
+
+    @property
+    def charted_genres(self) -> list[tuple[str, str | None]]:
+        """Every genre that has a chart, with the genre above it, in the order of names."""
+        return [(one["genre"], one["parent"]) for one in self._genre_charts.values()]
+
+    def genre_chart(self, name: str) -> tuple[str, list[tuple[int, int]]] | None:
+        """Return a genre as it is spelled, and its chart as in ``charts``; None for an unknown genre.
+
+        A genre that nobody listened to has an empty chart. Case does not matter.
+        """
+        found = self._genre_charts.get(name.casefold())
+        if found is not None:
+            return found["genre"], self._there(zip(found["track_ids"], found["counts"], strict=True))
+        spelled = self._genres.get(name.casefold())
+        return None if spelled is None else (spelled, [])
+
+    def _there(self, charted: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        return [(int(track_id), int(count)) for track_id, count in charted if track_id not in self._gone]
 
     def page(self, after: int, limit: int) -> list[TrackView]:
         """Return up to ``limit`` tracks with ids above ``after``, in the order of ids; none that is gone."""
@@ -107,13 +130,13 @@ class Catalogue:
         )
         if state is not None and state["version"] != self.version:
             await self._load(state["version"])
-        newest = await answered(
-            self._database[CHARTS.name].find_one(sort=[("created_ms", -1)]), "reading the charts"
-        )
+        newest = await newer_charts(self._database, self.charts_id)
         if newest is not None:
             self.charts_id = newest["_id"]
             self.charts_created_ms = int(newest["created_ms"])
-            self._charted = [(int(item["track_id"]), int(item["count"])) for item in newest["items"]]
+            self.charts_from_ms = int(newest["from_ms"]) if "from_ms" in newest else None
+            self._charted = [(item["track_id"], item["count"]) for item in newest["items"]]
+            self._genre_charts = {one["genre"].casefold(): one for one in newest.get("genres", ())}
 
     async def _load(self, version: str) -> None:
         tracks: dict[int, TrackView] = {}
@@ -131,6 +154,10 @@ class Catalogue:
                 texts.append((f" {folded(track.title)} {folded(track.artist)}", track.track_id))
                 if document.get("audio"):
                     sounds[track.track_id] = (document["audio"]["path"], document["audio"]["mime"])
+        tree = self._database[GENRES.name].find({}, {"title": 1})
+        titles = {row["title"] for row in await answered(tree.to_list(None), "reading the genres")}
+        titles.update(genre for track in tracks.values() for genre in track.genres)
+        self._genres = {title.casefold(): title for title in sorted(titles, reverse=True)}
         texts.sort(key=lambda entry: entry[1])
         self._tracks, self._sounds, self._texts = tracks, sounds, texts
         self._ids, self._gone = sorted(tracks.keys() - gone), frozenset(gone)

@@ -91,17 +91,30 @@ class RecommendationsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChartItem(ItemView, frozen=True, kw_only=True):
-    """One track of the charts with its number of listens."""
+    """One track of the charts with its number of different listeners."""
 
     count: int
 
 
+class ChartedGenre(msgspec.Struct, frozen=True, kw_only=True):
+    """A genre that has a chart; ``parent`` is the genre above it."""
+
+    genre: str
+    parent: str | None
+
+
 class ChartsView(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest charts, most listened first."""
+    """The newest charts, most listeners first: overall, or of ``genre`` with all genres below it.
+
+    ``from_ms``: listeners since then count. ``genres``: all that were published under the same id.
+    """
 
     charts_id: str | None
     created_ms: int | None
     items: list[ChartItem]
+    from_ms: int | None = None
+    genre: str | None = None
+    genres: list[ChartedGenre] = []
 
 
 class SimilarView(msgspec.Struct, frozen=True, kw_only=True):

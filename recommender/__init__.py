@@ -8,6 +8,7 @@
 ``model``        item factors as they are served
 ``foldin``       one user's factors against fixed item factors, with Spark's objective
 ``catalogue``    tracks, artists, genres and charts as they are ranked
+``charts``       charts out of counted listeners, overall and along the tree of genres
 ``ranking``      histories -> pages; with ``ranking_config``, ``candidates``, ``standing``, ``selection``,
                  ``personal`` (the list), ``rails``, ``cold_start`` and ``page``
 ``exploration``  seeded draws whose probabilities are known

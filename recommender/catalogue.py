@@ -1,7 +1,9 @@
 """What can be recommended: the tracks with their artists and genres, and the charts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,20 +45,29 @@ class Catalogue:
         return rows_of(self.track_ids, track_ids)
 
 
+class Chart(NamedTuple):
+    """Tracks with their listeners, most first, equal ones by track id: int64 [m] each."""
+
+    track_ids: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
 @dataclass(frozen=True, eq=False)
 class Charts:
-    """Most listened tracks, most listened first.
+    """Most listened tracks, most listened first. Make one object per id: rows are kept for each object.
 
     Attributes
     ----------
-    charts_id : hash of the items, None before the first charts
+    charts_id : hash of all of it, None before the first charts
     track_ids : int64 [m]
     counts : int64 [m], listeners
+    genres : the chart of each genre with all below it, by ``history.genre_key``
     """
 
     charts_id: str | None
     track_ids: NDArray[np.int64]
     counts: NDArray[np.int64]
+    genres: Mapping[int, Chart] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> "Charts":
@@ -67,6 +78,17 @@ class Charts:
 @lru_cache(maxsize=4)
 def chart_rows(catalogue: Catalogue, charts: Charts) -> tuple[tuple[int, int], ...]:
     """Return ``(row of the catalogue, count)`` in the order of the charts; tracks outside are left out."""
-    rows = catalogue.rows(charts.track_ids)
+    return _rows(catalogue, Chart(charts.track_ids, charts.counts))
+
+
+@lru_cache(maxsize=256)
+def genre_chart_rows(catalogue: Catalogue, charts: Charts, key: int) -> tuple[tuple[int, int], ...]:
+    """Return the same of one genre's chart; nothing where it has none."""
+    found = charts.genres.get(key)
+    return () if found is None else _rows(catalogue, found)
+
+
+def _rows(catalogue: Catalogue, chart: Chart) -> tuple[tuple[int, int], ...]:
+    rows = catalogue.rows(chart.track_ids)
     inside = rows >= 0
-    return tuple(zip(rows[inside].tolist(), charts.counts[inside].tolist(), strict=True))
+    return tuple(zip(rows[inside].tolist(), chart.counts[inside].tolist(), strict=True))

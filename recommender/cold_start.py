@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue import Catalogue, Charts, chart_rows
+from recommender.catalogue import Catalogue, Charts, chart_rows, genre_chart_rows
 from recommender.exploration import Numbers, picked
 from recommender.selection import Selection
 from recommender.standing import Standing
@@ -24,7 +24,8 @@ class Placed(NamedTuple):
 class ColdStart:
     """Places tracks for one user.
 
-    The order is: charted tracks of chosen genres, drawn tracks of chosen genres, charts, drawn tracks.
+    The order is: charted tracks of chosen genres (from their own charts too, which count genres below them),
+    drawn tracks of chosen genres, charts, drawn tracks.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ class ColdStart:
     def __init__(self, catalogue: Catalogue, charts: Charts, standing: Standing, numbers: Numbers) -> None:
         self._catalogue = catalogue
         self._charted = chart_rows(catalogue, charts)
+        self._genre_charts = [genre_chart_rows(catalogue, charts, int(key)) for key in standing.genres]
         self._most = self._charted[0][1] if self._charted else 0
         self._numbers = numbers
         self._standing = standing
@@ -51,15 +53,22 @@ class ColdStart:
         placed: dict[int, Placed] = {}
         ids = self._standing.barred(same_second=not same_second)
         barred = set(self._catalogue.rows(ids).tolist())
-        taste, tasted = [Reason(kind="taste")], set(self._tasted.tolist())
-        charted_of_taste = [(row, count) for row, count in self._charted if row in tasted]
-        self._take_charted(selection, charted_of_taste, taste, barred, placed)
+        taste = [Reason(kind="taste")]
+        self._take_charted(selection, self._charted_of_taste(), taste, barred, placed)
         self._draw(selection, self._tasted, taste, barred, placed)
         self._take_charted(selection, self._charted, [], barred, placed)
         if selection.missing > 0:
             every = np.arange(len(self._catalogue.track_ids))
             self._draw(selection, every, [Reason(kind="discovery")], barred, placed)
         return placed
+
+    def _charted_of_taste(self) -> list[tuple[int, int]]:
+        """Return (row, count) of what the charts hold of chosen genres: of the overall one, and of theirs."""
+        tasted = set(self._tasted.tolist())
+        found = {row: count for row, count in self._charted if row in tasted}
+        for charted in self._genre_charts:
+            found.update(charted)  # a track has the same count in every chart
+        return sorted(found.items(), key=lambda charted: (-charted[1], charted[0]))
 
     def _take_charted(
         self,

@@ -11,7 +11,7 @@ from quart_schema import document_response, tag
 from werkzeug.http import parse_range_header, quote_etag
 
 from connections.documents import answered
-from frontend.list_views import ChartItem, ChartsView, SimilarView, item_view
+from frontend.list_views import ChartedGenre, ChartItem, ChartsView, SimilarView, item_view
 from frontend.problems import Problem
 from frontend.routes.requests import answer, sender, whole_number
 from frontend.services import services
@@ -95,18 +95,48 @@ async def search() -> Response:
 @tag(["catalogue"])
 @document_response(ChartsView)
 async def charts() -> Response:
-    """Return the newest charts, most listened first (``limit`` 1 to 200)."""
+    """Return the newest charts, most listeners first (``limit`` 1 to 200).
+
+    ``genre``: of this genre and all below it, by its name in any case; such a chart has up to 50 tracks.
+    """
     await sender()
     limit = whole_number("limit", 50, least=1, most=200)
     catalogue = services().catalogue
+    genre, charted = _charted(request.args.get("genre"))
     items = []
-    for track_id, count in catalogue.charts[:limit]:
+    for track_id, count in charted[:limit]:
         if catalogue.get(track_id) is not None:
             view = item_view(Item(track_id=track_id, score=float(count)), catalogue.get)
             items.append(ChartItem(**msgspec.structs.asdict(view), count=count))
     return answer(
-        ChartsView(charts_id=catalogue.charts_id, created_ms=catalogue.charts_created_ms, items=items)
+        ChartsView(
+            charts_id=catalogue.charts_id,
+            created_ms=catalogue.charts_created_ms,
+            items=items,
+            from_ms=catalogue.charts_from_ms,
+            genre=genre,
+            genres=[ChartedGenre(genre=name, parent=parent) for name, parent in catalogue.charted_genres],
+        )
     )
+
+
+def _charted(name: str | None) -> tuple[str | None, list[tuple[int, int]]]:
+    """Return the genre as it is spelled, and its chart; of no genre the overall chart.
+
+    Raises
+    ------
+    Problem
+        400 for a name that can be none, 404 for a genre that neither tree nor tracks know.
+    """
+    catalogue = services().catalogue
+    if name is None:
+        return None, catalogue.charts
+    if not name or len(name) > _QUERY_CHARACTERS:
+        raise Problem(400, f"genre has 1 to {_QUERY_CHARACTERS} characters", field="genre")
+    found = catalogue.genre_chart(name)
+    if found is None:
+        raise Problem(404, f"there is no genre {name!r}: charts without genre name those that have one")
+    return found
 
 
 @blueprint.get("/tracks/<int:track_id>/audio")

@@ -46,7 +46,26 @@ def test_text_is_folded_to_plain_words() -> None:
 
 async def test_charts_are_empty_before_anybody_listened(web: Server, visitor: Listener) -> None:
 
-    assert await visitor.call("GET", "charts") == (200, {"charts_id": None, "created_ms": None, "items": []})
+    assert await visitor.call("GET", "charts") == (
+        200,
+        {"charts_id": None, "created_ms": None, "items": [], "from_ms": None, "genre": None, "genres": []},
+    )
+
+
+@pytest.mark.parametrize(("genre", "status"), [("Polka", 404), ("", 400), ("x" * 201, 400), ("\x00", 404)])
+async def test_charts_of_a_genre_that_is_not_there_are_a_clear_problem(
+    web: Server, visitor: Listener, genre: str, status: int
+) -> None:
+    found, problem = await visitor.call("GET", "charts", params={"genre": genre})
+
+    assert (found, problem["status"]) == (status, status)
+    assert "genre" in problem["detail"]
+
+
+async def test_a_genre_that_nobody_listened_to_has_an_empty_chart(web: Server, visitor: Listener) -> None:
+    status, found = await visitor.call("GET", "charts", params={"genre": "tone"})
+
+    assert (status, found["genre"], found["items"]) == (200, "Tone", [])
 
 
 @pytest.mark.parametrize(

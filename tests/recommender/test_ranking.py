@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recommender.catalogue import Chart
 from recommender.encoding import CHOSEN, HIDDEN, LIKED, History
 from recommender.foldin import fold_in
 from recommender.history import genre_key
@@ -272,6 +273,21 @@ def test_chosen_genres_lead_a_cold_start() -> None:
     assert ids(found)[0] == 33
     assert set(ids(found)[:4]) == set(jazz.tolist())
     assert kinds(found)[:5] == ["taste", "taste", "taste", "taste", "popular"]
+
+
+def test_the_chart_of_a_chosen_genre_leads_also_with_tracks_of_genres_below_it() -> None:
+    keys = np.full(3, genre_key("Rock"), np.uint32)
+    tracks = catalogue(500, genre_keys=keys, genre_rows=np.array([10, 21, 32]))
+    rock = Chart(np.array([77, 22, 9999]), np.array([4, 3, 2]))  # track 77 is Punk
+    charted = Charts("charts", np.array([40, 33]), np.array([9, 3]), {genre_key("Rock"): rock})
+
+    found = one(request(history(genres=("rock",))), None, tracks, None, charted)
+    others = one(request(history(genres=("jazz",))), None, tracks, None, charted)
+
+    assert ids(found)[:5] == [77, 22, 33, 11, 40]
+    assert kinds(found)[:5] == ["taste", "taste", "taste", "taste", "popular"]
+    assert [reason.count for reason in found[0].reasons] == [None, 4]
+    assert ids(others)[:2] == [40, 33]
 
 
 def test_a_user_whom_the_model_does_not_know_gets_charts() -> None:

@@ -102,6 +102,15 @@ export function listTitle(list) {
   return list?.model_id || !list ? "Made for you" : "Popular here while Segue learns";
 }
 
+// Genres along their tree: each behind the one above it, with its depth. One whose parent is missing is a root.
+export function branches(genres) {
+  const names = new Set(genres.map(({ genre }) => genre));
+  const above = ({ parent }) => (names.has(parent) ? parent : null);
+  const walk = (parent, depth) => genres.filter((one) => above(one) === parent)
+    .flatMap(({ genre }) => [{ genre, depth }, ...walk(genre, depth + 1)]);
+  return walk(null, 0);
+}
+
 const HEARD = { finished: "heard to the end", skipped: "skipped", stopped: "stopped" };
 const EVENT = {
   like: "Liked", unlike: "Like taken back", hide: "Hidden", unhide: "Shown again", less: "Fewer like this",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { causeWords, clock, historyWords, hops, listTitle, railReasonWords, railTitle, railWords, reasonWords } from "../src/words.js";
+import { branches, causeWords, clock, historyWords, hops, listTitle, railReasonWords, railTitle, railWords, reasonWords } from "../src/words.js";
 
 test("a reason names what was played", () => {
   const reasons = [{ kind: "interaction", title: "Dawn", share: 0.61 }, { kind: "interaction", title: "Tide", share: 0.2 }];
@@ -53,4 +53,10 @@ test("a row says what its rail's heading does not say", () => {
   const heard = { reasons: [{ kind: "heard", count: 12, last_ms: Date.UTC(2026, 2, 14) }] };
   assert.match(railReasonWords("rediscover", heard), /^played 12 times, last in .*2026/);
   assert.match(reasonWords({ reasons: [{ kind: "heard", count: 0, last_ms: Date.UTC(2026, 2, 14) }] }), /^liked, last met in/);
+});
+
+test("genres stand behind the one above them, with their depth", () => {
+  const genres = [["Folk", null], ["Hardcore", "Punk"], ["Loud", "gone"], ["Punk", "Rock"], ["Rock", null]].map(([genre, parent]) => ({ genre, parent }));
+  assert.deepEqual(branches(genres).map(({ genre, depth }) => `${depth} ${genre}`), ["0 Folk", "0 Loud", "0 Rock", "1 Punk", "2 Hardcore"]);
+  assert.deepEqual(branches([]), []);
 });
