@@ -1,5 +1,6 @@
 """MongoDB through Motor. A later move to PyMongo's ``AsyncMongoClient`` touches this file alone."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ Database = AsyncIOMotorDatabase[dict[str, Any]]
 Session = AsyncIOMotorClientSession
 SELECTION_TIMEOUT_MS = 3_000
 DUPLICATE_KEY = 11_000
+_TRANSACTION_ENDS_S = 5.0
 NETWORK_ERRORS: tuple[type[PyMongoError], ...] = (ConnectionFailure, CursorNotFound, WTimeoutError)
 
 
@@ -68,13 +70,25 @@ async def in_transaction(database: Database, work: Callable[[Session], Awaitable
     """Await ``work`` in one transaction: all that it writes with its session is there, or nothing of it.
 
     Tried once. What it reads is of one moment; it fails if another transaction has since changed what it
-    writes.
+    writes. Who is cancelled waits for its end: Motor's threads go on with an operation whose future was
+    cancelled, and one that has not begun would be written outside the transaction that was given up.
 
     Raises
     ------
     DocumentsUnavailable
         MongoDB did not answer, or another transaction came first; whether it was written is then not known.
     """
+    task = asyncio.ensure_future(_in_transaction(database, work, doing))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_TRANSACTION_ENDS_S)
+        if task.done() and not task.cancelled():
+            task.exception()  # nobody is left who could act on it
+        raise
+
+
+async def _in_transaction(database: Database, work: Callable[[Session], Awaitable[T]], doing: str) -> T:
     try:
         async with (
             await answered(database.client.start_session(), doing) as session,
