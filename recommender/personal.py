@@ -31,7 +31,7 @@ class Known:
     stands : how the tracks of the history stand with the user
     items, rows : int64 [t], rows of the model and of the catalogue of those tracks, -1 where there is none
     sifted, vector : the user's factors with all items; what is not allowed or known is excluded from it
-    candidates : the best new items, as many as ``config.pool``, and all that are known
+    candidates : the best new items, as many as ``config.pool`` or more, and all that are known
     numbers : the user's random numbers
     """
 
@@ -69,7 +69,7 @@ class Choice:
 
 def choose(space: RankingSpace, charts: Charts, user: Known, config: RankingConfig) -> Choice:
     """Return what the list of a user will hold whom the model knows."""
-    candidates, count = user.candidates, config.pool
+    candidates, count = user.candidates.with_new(config.pool), config.pool
     while True:
         selection = Selection(config.length, config.artist_cap)
         discovered = _choose(selection, candidates, user.numbers, config)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,24 @@ class Candidates:
     known: list[bool]
     same_second: list[bool]
     exhausted: bool
+
+    def with_new(self, count: int) -> "Candidates":
+        """Return the same with only the best ``count`` of those that are not known."""
+        new = ~np.array(self.known, bool)
+        if int(new.sum()) <= count:
+            return self
+        kept = (np.cumsum(new) <= count) | ~new
+        at = np.flatnonzero(kept)
+        each = kept.tolist()
+        return Candidates(
+            items=self.items[at],
+            rows=list(compress(self.rows, each)),
+            artists=list(compress(self.artists, each)),
+            scores=list(compress(self.scores, each)),
+            known=list(compress(self.known, each)),
+            same_second=list(compress(self.same_second, each)),
+            exhausted=False,
+        )
 
 
 def candidates_of_all(

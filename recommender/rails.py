@@ -194,7 +194,7 @@ def _pool(
     space: RankingSpace, choice: Choice, user: Known, taken: set[int], config: RankingConfig
 ) -> tuple[NDArray[np.int64], list[int], list[int], list[float]]:
     """Return what can be drawn, best first: rows of the model, rows of the catalogue, artists, scores."""
-    candidates, stands = choice.candidates, user.stands
+    candidates, stands = max(choice.candidates, user.candidates, key=lambda one: len(one.rows)), user.stands
     lately = user.rows[stands.lately(config.lately_days)]
     artists = set(space.catalogue.artist_ids[lately[lately >= 0]].tolist())
     gone = taken.union(user.rows.tolist())

@@ -162,7 +162,9 @@ def _known_pages(
     factors = np.stack([solution.user_factors for solution in those.solutions.values()])
     drafts = []
     with space.model.sieve.sift(factors) as sifted:
-        found = candidates_of_all(space, sifted, factors, standings, users, items, config.pool)
+        # the rail of discoveries draws from what is left by the list, and by artists met lately
+        count = config.pool + config.discovery_pool if rails else config.pool
+        found = candidates_of_all(space, sifted, factors, standings, users, items, count)
         for place, (user, solution) in enumerate(those.solutions.items()):
             request, seed, its = those.requests[user], seeds[place], standings.its(user)
             known = Known(

@@ -40,7 +40,7 @@ class RankingConfig:
     recent_tracks: int = 5
     known_share: float = 0.25
     fair_score: float = 0.2
-    pool: int = 200
+    pool: int = 100
     reasons: int = 3
     rail_length: int = 10
     rail_reasons: int = 1
