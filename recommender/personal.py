@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress, islice
+from itertools import count as count_up
+from operator import not_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +85,7 @@ def choose(space: RankingSpace, charts: Charts, user: Known, config: RankingConf
         cold = ColdStart(space.catalogue, charts, user.stands, user.numbers)
         filled = _fill(selection, candidates, cold, space)
     taken = selection.taken.keys() - filled.keys()
-    chosen = [at for at, row in enumerate(candidates.rows) if row in taken]
+    chosen = list(compress(count_up(), map(taken.__contains__, candidates.rows)))
     return Choice(candidates, chosen, discovered, filled)
 
 
@@ -115,9 +118,10 @@ def _choose(
     _take_best(selection, candidates, discoveries, config)
     discovered: dict[int, float] = {}
     if discoveries:
-        new = [at for at, known in enumerate(candidates.known) if not known][: config.pool]
-        rows, artists = ([of[at] for at in new] for of in (candidates.rows, candidates.artists))
-        discovered = draw(selection, rows, artists, uniform_weights(len(new)), numbers, discoveries)
+        new = list(map(not_, candidates.known))
+        rows = list(islice(compress(candidates.rows, new), config.pool))
+        artists = list(islice(compress(candidates.artists, new), config.pool))
+        discovered = draw(selection, rows, artists, uniform_weights(len(rows)), numbers, discoveries)
     if selection.missing:
         _take_rest(selection, candidates, same_second=False)
     return discovered

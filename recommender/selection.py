@@ -45,11 +45,19 @@ class Selection:
                     return
 
     def allowed(self, rows: Sequence[int], artists: Sequence[int]) -> list[bool]:
-        """Say of each track whether ``take`` would take it."""
-        if not self.taken and not self._elsewhere:
-            return [True] * len(rows)
-        gone, full = self.taken.keys() | self._elsewhere, set(self.full_artists())
-        return [row not in gone and artist not in full for row, artist in zip(rows, artists, strict=True)]
+        """Say of each track, each row once, whether ``take`` would take it."""
+        can = [True] * len(rows)
+        place_of = dict(zip(rows, range(len(rows)), strict=True))
+        for row in self.taken.keys() | self._elsewhere:
+            at = place_of.get(row)
+            if at is not None:
+                can[at] = False
+        for artist in self.full_artists():
+            at = -1
+            for _ in range(artists.count(artist)):
+                at = artists.index(artist, at + 1)
+                can[at] = False
+        return can
 
     def full(self, artist: int) -> bool:
         """Say whether an artist has enough tracks."""
