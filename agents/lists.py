@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -24,6 +24,7 @@ from schemas.topics import RECOMMENDATIONS
 
 _log = structlog.get_logger()
 _RANKED_AT_ONCE = 32
+_UNDER_WAY = 2  # calls of ``make``: one is ranked, one waits
 _RETRY_S = 0.5
 RERANKED_USERS = 2_000
 """Users of a partition, seen last, whose lists are made anew when a model becomes active."""
@@ -76,10 +77,25 @@ class Owed:
     model_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Lists to be ranked together: who wants them, and from what."""
+
+    partition: int
+    wanted: Sequence[Wanted]
+    requests: Sequence[Request]
+    folded_ms: float
+    whole: bool
+
+    def part(self, start: int, end: int) -> "_Work":
+        return replace(self, wanted=self.wanted[start:end], requests=self.requests[start:end])
+
+
 class Lists:
     """Ranks lists and sends them; the newest of a user replaces one that is not yet sent.
 
-    Run ``run`` beside it. One batch is under way at a time, so lists of a user never overtake each other.
+    Run ``run`` beside it. One batch is ranked at a time, in the order asked for, so lists of a user never
+    overtake each other; while one is ranked, the next records are folded.
     Under load lists are brief: their rails are owed, and follow when it has passed (``Reranking``).
 
     Parameters
@@ -94,6 +110,9 @@ class Lists:
         self._config = config
         self._outbox: dict[str, bytes] = {}
         self._waiting: list[asyncio.Future[None]] = []
+        self._room = asyncio.Semaphore(_UNDER_WAY)
+        self._turn = asyncio.Lock()
+        self._ranking: set[asyncio.Task[None]] = set()
         self._arrived = asyncio.Event()
         self.sent = 0
         self.waiting_for: str | None = None
@@ -103,36 +122,59 @@ class Lists:
     async def make(
         self, state: PartitionState, wanted: Sequence[Wanted], *, whole: bool = False
     ) -> asyncio.Future[None]:
-        """Rank the lists of ``wanted`` from ``state``; the future ends when they are acknowledged.
+        """Have the lists of ``wanted`` ranked from ``state``; the future ends when they are acknowledged.
+
+        Returns when at most one other call waits to be ranked before this one. What is folded from then on
+        changes none of these lists: histories and model are those of now.
 
         Parameters
         ----------
         whole : with rails, however long ago the events were accepted
         """
-        folded_ms = time.time() * 1000
-        for start in range(0, len(wanted), _RANKED_AT_ONCE):
-            some = wanted[start : start + _RANKED_AT_ONCE]
-            now_ms = time.time() * 1000
-            brief = not whole and now_ms - min(_accepted_ms(one, now_ms) for one in some) > BRIEF_AFTER_MS
-            await self._make(state, some, folded_ms, brief=brief)
+        work = _Work(
+            partition=state.partition,
+            wanted=wanted,
+            requests=[_request(state, one) for one in wanted],
+            folded_ms=time.time() * 1000,
+            whole=whole,
+        )
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(acknowledged)
-        self._arrived.set()
+        model = self._serving.model(state)
+        await self._room.acquire()
+        task = asyncio.create_task(self._rank_in_turn(state, model, work, acknowledged))
+        self._ranking.add(task)
+        task.add_done_callback(self._ranking.discard)
         return acknowledged
 
-    async def _make(
-        self, state: PartitionState, some: Sequence[Wanted], folded_ms: float, *, brief: bool
+    async def _rank_in_turn(
+        self, state: PartitionState, model: Model | None, work: _Work, acknowledged: asyncio.Future[None]
     ) -> None:
+        """Rank when all that was asked for before is ranked; whatever fails, fails for who asked."""
+        try:
+            async with self._turn:
+                for start in range(0, len(work.wanted), _RANKED_AT_ONCE):
+                    model = await self._make(state, model, work.part(start, start + _RANKED_AT_ONCE))
+        except Exception as error:
+            acknowledged.set_exception(error)
+        else:
+            self._waiting.append(acknowledged)
+            self._arrived.set()
+        finally:
+            self._room.release()
+
+    async def _make(self, state: PartitionState, model: Model | None, work: _Work) -> Model | None:
+        now_ms = time.time() * 1000
+        longest_ms = now_ms - min(_accepted_ms(one, now_ms) for one in work.wanted)
+        brief = not work.whole and longest_ms > BRIEF_AFTER_MS
         catalogue, charts = self._serving.catalogue, self._serving.charts
-        requests = [_request(state, one) for one in some]
-        model, pages = await self._ranked(state, requests, catalogue, charts, rails=not brief)
+        model, pages = await self._ranked(state, model, work.requests, catalogue, charts, rails=not brief)
         model_id = None if model is None else model.model_id
         ranked_ms = time.time() * 1000
-        for one, page in zip(some, pages, strict=True):
-            accepted_ms = _accepted_ms(one, folded_ms)
+        for one, page in zip(work.wanted, pages, strict=True):
+            accepted_ms = _accepted_ms(one, work.folded_ms)
             message = Recommendations(
                 generation=self._generation,
-                partition=state.partition,
+                partition=work.partition,
                 offset=one.offset,
                 model_id=model_id,
                 charts_id=charts.charts_id,
@@ -140,7 +182,7 @@ class Lists:
                 ranking_version=self._config.version,
                 cause=_cause(one.event),
                 items=page.items,
-                timings=Timings(accepted_ms=accepted_ms, folded_ms=folded_ms, ranked_ms=ranked_ms),
+                timings=Timings(accepted_ms=accepted_ms, folded_ms=work.folded_ms, ranked_ms=ranked_ms),
                 rails=page.rails,
                 brief=brief,
             )
@@ -148,22 +190,25 @@ class Lists:
             self.owed.pop(one.user_id, None)
             if brief:
                 self.last_brief_ms = ranked_ms
-                self.owed[one.user_id] = Owed(state.partition, one, model_id)
+                self.owed[one.user_id] = Owed(work.partition, one, model_id)
         while len(self.owed) > _OWED:
             self.owed.popitem(last=False)
+        return model
 
     async def _ranked(
         self,
         state: PartitionState,
+        model: Model | None,
         requests: Sequence[Request],
         catalogue: Catalogue,
         charts: Charts,
         *,
         rails: bool,
     ) -> tuple[Model | None, list[Page]]:
-        """Rank with the active model; one whose equations cannot be solved is refused as corrupt."""
+        """Rank with a model; one whose equations cannot be solved is refused as corrupt."""
         while True:
-            model = self._serving.model(state)
+            if model is not None and self._serving.refused(model.model_id):
+                model = self._serving.model(state)  # since it was asked for
             ranked = partial(rank, requests, model, catalogue, charts, self._config, rails=rails)
             try:
                 return model, await asyncio.to_thread(ranked)

@@ -103,6 +103,10 @@ class Serving:
         _log.info("model is held", model_id=model_id, tracks=len(model.track_ids), rank=model.rank)
         return True
 
+    def refused(self, model_id: str) -> bool:
+        """Return whether a model is never used."""
+        return model_id in self._invalid
+
     def refuse(self, model_id: str, error: InvalidModel) -> None:
         """Never use this model; the one before, or the charts, serve in its place."""
         if model_id in self._invalid:
