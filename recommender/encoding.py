@@ -54,7 +54,7 @@ INTERACTION = np.dtype(
         ("flags", "u1"),
     ]
 )
-_PACKED = np.dtype([("head", "<u8"), ("last_s", "<u4"), ("counts", "<u4")])
+PACKED = np.dtype([("head", "<u8"), ("last_s", "<u4"), ("counts", "<u4")])
 
 Interactions = NDArray[np.void]
 
@@ -128,7 +128,7 @@ class History:
     @cached_property
     def interactions(self) -> Interactions:
         """INTERACTION [n <= 500]: one row for each (track, source), in the order of first occurrence."""
-        packed = np.frombuffer(self.data, _PACKED, offset=_sections(self.data)[-2])
+        packed = np.frombuffer(self.data, PACKED, offset=_sections(self.data)[-2])
         rows = np.zeros(len(packed), INTERACTION)
         head, counts = packed["head"], packed["counts"]
         rows["track_id"] = head & ((1 << _TRACK_BITS) - 1)
@@ -246,7 +246,7 @@ class Sections:
 
 
 def _packed_rows(interactions: Interactions, sources: Sequence[int]) -> bytes:
-    packed = np.empty(len(interactions), _PACKED)
+    packed = np.empty(len(interactions), PACKED)
     index = {HERE: 0} | {key: at for at, key in enumerate(sources, 1)}
     source = np.array([index[int(key)] for key in interactions["source"]], np.uint64)
     kind = source << np.uint64(4) | interactions["flags"].astype(np.uint64)

@@ -28,9 +28,9 @@ from recommender.encoding import (
     MAX_LISTENS,
     MAX_SKIPS,
     MAX_SOURCES,
+    PACKED,
     ROW,
     SOURCE_BYTES,
-    History,
     Sections,
 )
 from schemas import events
@@ -45,7 +45,8 @@ MAX_HIDDEN_ARTISTS = 200
 MAX_GENRES = 20
 _FULL_LISTEN_MS = 240_000
 _KEY_BYTES = 7  # of a track id
-_KIND = 1 << 8 * _KEY_BYTES  # source and flags stand above the track id
+_KIND_BITS = 8 * _KEY_BYTES  # source and flags stand above the track id
+_KIND = 1 << _KIND_BITS
 
 
 def genre_key(name: str) -> int:
@@ -128,25 +129,32 @@ def _find(data: bytes, start: int, track_id: int, source: int) -> int:
 
 
 def _bounded(history: bytes) -> bytes:
-    """Drop the weakest of the older rows while there are more than ``MAX_INTERACTIONS``.
+    """Drop the weakest of the older rows until there are ``MAX_INTERACTIONS``; see ``_weakest``."""
+    encoding, sessions, sources, genres, artists, rows, last_ms, evicted_ms = HEADER.unpack_from(history)
+    while rows > MAX_INTERACTIONS:
+        at = len(history) - ROW.size * (rows - _weakest(history, rows))
+        rows -= 1
+        history = history[:at] + history[at + ROW.size :]
+    header = HEADER.pack(encoding, sessions, sources, genres, artists, rows, last_ms, evicted_ms)
+    return header + history[HEADER.size :]
+
+
+def _weakest(history: bytes, rows: int) -> int:
+    """Return which of the rows, all but the ``MAX_NEWEST`` newest, is the weakest.
 
     Hidden and liked tracks count as strongest, so that what the user said outlives what was merely played.
-    Ties go by the row that came first.
+    Ties go by the oldest, then by the row that came first.
     """
-    parts = Sections.of(history)
-    rows = History(history).interactions
-    excess = len(rows) - MAX_INTERACTIONS
-    older = np.argsort(rows["last_s"], kind="stable")[: len(rows) - MAX_NEWEST]
-    older.sort()
-    said = (rows["flags"][older] & (LIKED | HIDDEN)) != 0
-    weight = rows["imported"][older].astype(np.int64) + rows["listens"][older] - rows["skips"][older]
-    order = np.lexsort((rows["last_s"][older], weight, said))
-    dropped = set(older[order[:excess]].tolist())
-    size = ROW.size
-    parts.rows = b"".join(
-        parts.rows[at * size : (at + 1) * size] for at in range(len(rows)) if at not in dropped
-    )
-    return parts.pack()
+    packed = np.frombuffer(history, PACKED, offset=len(history) - ROW.size * rows)
+    last_s = packed["last_s"]
+    older = np.sort(np.argsort(last_s, kind="stable")[: rows - MAX_NEWEST])
+    kind = (packed["head"][older] >> _KIND_BITS).astype(np.uint8)
+    if len(unsaid := np.flatnonzero((kind & (LIKED | HIDDEN)) == 0)):
+        older, kind = older[unsaid], kind[unsaid]
+    counts = packed["counts"][older].astype(np.int64)
+    weight = np.where(kind >> 4 == HERE, (counts & MAX_LISTENS) - (counts >> 24), counts)
+    weakest = older[weight == weight.min()]
+    return int(weakest[np.argmin(last_s[weakest])])
 
 
 def _set_row(

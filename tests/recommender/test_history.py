@@ -9,6 +9,7 @@ from recommender.encoding import (
     HEADER,
     HERE,
     HIDDEN,
+    INTERACTION,
     LESS,
     LIKED,
     MAX_LISTENS,
@@ -266,6 +267,42 @@ def test_a_history_never_exceeds_its_bounds(tracks: list[int], seed: int) -> Non
     assert len(found.interactions) == min(MAX_INTERACTIONS, len(set(tracks)))
     assert len(history) <= HEADER.size + MAX_INTERACTIONS * ROW.size
     assert len(newest) == min(MAX_NEWEST, len(found.interactions))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 6), st.floats(0, 1), st.integers(0, 15))
+def test_what_a_full_history_drops_is_decided_by_the_rule_alone(
+    seed: int, times: int, strengths: int, said: float, last_flags: int
+) -> None:
+    """Few distinct times and strengths: ties are decided too. The rule is stated here a second time."""
+    draw = np.random.default_rng(seed)
+    rows = np.zeros(MAX_INTERACTIONS, INTERACTION)
+    rows["track_id"] = 1 + draw.permutation(MAX_INTERACTIONS)
+    rows["last_s"] = draw.integers(1, times + 1, MAX_INTERACTIONS)
+    rows["source"] = draw.choice([HERE, source_key("a"), source_key("b")], MAX_INTERACTIONS)
+    here = rows["source"] == HERE
+    rows["imported"] = np.where(here, 0, draw.choice([0, 1, 2, 2**32 - 1], MAX_INTERACTIONS))
+    for name in ("listens", "completions", "skips"):
+        rows[name] = np.where(here, draw.integers(0, strengths, MAX_INTERACTIONS), 0)
+    flags = np.where(draw.random(MAX_INTERACTIONS) < said, draw.integers(0, 16, MAX_INTERACTIONS), last_flags)
+    rows["flags"] = np.where(here, flags, 0)
+    full = History.of(rows)
+    newcomer = play(9_999, server_time_ms=1_000 * int(draw.integers(1, times + 1)))
+
+    after = apply(full.to_bytes(), newcomer)
+
+    [added] = _fold(newcomer).interactions
+    everything = [*rows, added]
+    older = sorted(range(len(everything)), key=lambda at: (everything[at]["last_s"], at))[:-MAX_NEWEST]
+
+    def strength(at: int) -> tuple[bool, int, int, int]:
+        row = everything[at]
+        weight = int(row["imported"]) + int(row["listens"]) - int(row["skips"])
+        return bool(row["flags"] & (LIKED | HIDDEN)), weight, int(row["last_s"]), at
+
+    del everything[min(older, key=strength)]
+    expected = History.of(np.array(everything, INTERACTION), last_event_ms=newcomer.server_time_ms)
+    assert after == expected.to_bytes()
 
 
 def test_cut_bytes_are_refused() -> None:
