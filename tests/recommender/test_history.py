@@ -305,6 +305,21 @@ def test_what_a_full_history_drops_is_decided_by_the_rule_alone(
     assert after == expected.to_bytes()
 
 
+@pytest.mark.parametrize(("newer", "dropped"), [(MAX_NEWEST - 1, False), (MAX_NEWEST, True)])
+def test_the_newest_are_kept_however_weak_and_no_one_beyond_them(newer: int, dropped: bool) -> None:
+    """A track that was skipped, with so many played since: it is the weakest of all."""
+    skipped = MAX_INTERACTIONS + 1 - newer
+    given = [
+        (skip if track == skipped else play)(track, server_time_ms=NOW_MS + 1_000 * track)
+        for track in range(1, MAX_INTERACTIONS + 2)
+    ]
+
+    tracks = _fold(*given).interactions["track_id"].tolist()
+
+    assert (skipped not in tracks) == dropped
+    assert (1 not in tracks) == (not dropped)
+
+
 def test_cut_bytes_are_refused() -> None:
     data = _fold(play(1)).to_bytes()
 
