@@ -60,11 +60,12 @@ async def append_plays(settings: Settings, count: int, users: int, *, first: int
             await writer.append(PLAYS, made)
 
 
-def past(draw: random.Random, interactions: int, tracks: int = TRACKS) -> bytes:
-    """Return the history of a user who has played so many of the tracks, on average."""
+def past(draw: random.Random, interactions: int, tracks: int = TRACKS, *, exact: bool = False) -> bytes:
+    """Return the history of a user who has played so many of the tracks, exactly or on average."""
     history = EMPTY
     few, many = max(1, interactions * 2 // 5), interactions * 8 // 5
-    for number, track_id in enumerate(draw.sample(range(1, tracks + 1), draw.randint(few, many))):
+    length = interactions if exact else draw.randint(few, many)
+    for number, track_id in enumerate(draw.sample(range(1, tracks + 1), length)):
         history = apply(history, play(track_id, "past", number))
     return history
 
@@ -76,10 +77,11 @@ async def write_start(
     *,
     tracks: int = TRACKS,
     model_id: str | None = None,
+    exact: bool = False,
 ) -> tuple[dict[int, PartitionState], dict[int, int]]:
     """Write the parts of ``BEFORE`` for all users; return their states and the ends of the log."""
     draw = random.Random(2)
-    histories = [past(draw, interactions, tracks) for _ in range(_DISTINCT)]
+    histories = [past(draw, interactions, tracks, exact=exact) for _ in range(_DISTINCT)]
     store, place = SnapshotStore(settings.snapshot_location), DefaultPartitioner()
     states: dict[int, PartitionState] = {}
     async with LogReader(settings) as reader:
