@@ -209,19 +209,23 @@ class Worker:
             raise LogMismatch(f"the log was made anew: it is {state.generation}, not {self.generation}")
         activated = any(isinstance(result.event, events.Activate) for result in folded)
         changed = activated and self.serving.served(state.partition) != state.model_id
-        # a model that comes later brings its lists with it
-        ready = activated and await self.serving.want(state.model_id)
         if self._ranked:
+            if changed and state.model_id is not None:
+                loading = await self.serving.switch(state.model_id)
+                self.delivery.expect_later(self._run_beside(self._rerank(state.partition, loading)))
             wanted = wanted_after(folded, state.position - 1 if activated else None)
             if wanted:
                 self.delivery.expect(await self._lists(state, wanted))
-            if changed and ready:
-                self.delivery.expect_later(self._run_beside(self.reranking.partition(state.partition)))
         if self._archived:
             self.delivery.expect(
                 self.archive.submit(self.generation, state.partition, state.position, records, folded)
             )
         self.delivery.expect(*self.dead_letters.submit(state.partition, records, folded))
+
+    async def _rerank(self, partition: int, loading: asyncio.Task[bool]) -> None:
+        """Make a partition's lists anew once its model is loaded; one that comes later does so itself."""
+        if await loading:
+            await self.reranking.partition(partition)
 
     async def _lists(self, state: PartitionState, wanted: Sequence[Wanted]) -> asyncio.Future[None]:
         await self.serving.looked.wait()

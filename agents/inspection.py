@@ -41,6 +41,7 @@ class WorkerCollector(Collector):
             ("segue_restores", "Partitions restored since the start", worker.partitions.restores),
             ("segue_lists_sent", "Lists acknowledged since the start", worker.lists.sent),
             ("segue_rails_owed", "Users whose newest list is without rails", len(worker.lists.owed)),
+            ("segue_models_alive", "Models in memory", worker.serving.models_alive),
             ("segue_archive_behind", "Events that wait for MongoDB", worker.archive.behind),
         ):
             yield GaugeMetricFamily(name, text, value=value)

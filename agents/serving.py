@@ -1,7 +1,9 @@
 """What lists are ranked with: the catalogue, the charts, and the active model of each partition."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from weakref import WeakSet
 
 import numpy as np
 import structlog
@@ -9,6 +11,7 @@ import structlog
 from connections.catalogue_reader import catalogue_version, newest_charts, read_catalogue
 from connections.documents import Database
 from connections.model_store import load_model, note_stand_in, stand_in
+from recommender.candidates import ranking_space
 from recommender.catalogue import Catalogue, Charts
 from recommender.model import Model
 from recommender.partition import PartitionState
@@ -16,14 +19,18 @@ from schemas.errors import DocumentsUnavailable, InvalidModel
 
 _log = structlog.get_logger()
 _POLL_S = 2.0
-_MODELS_HELD = 2
+_LOOK_S = 0.01
+_LET_GO_S = 5.0  # a batch of lists under way ends long before
+PATIENCE_S = 1.0
+"""How long events wait for a model that became active; then the one before goes on until it is held."""
 
 
 class Serving:
     """Holds the newest catalogue and charts, and the models in use. Run ``run`` beside it.
 
     A model that cannot be loaded leaves the one before it in service and is tried again; an invalid one is
-    not. Which one that is, is noted in MongoDB: a worker that begins later finds it there.
+    not. Which one that is, is noted in MongoDB: a worker that begins later finds it there. Two models are in
+    memory at most: before one is loaded, all but the one that serves are let go.
 
     Parameters
     ----------
@@ -42,6 +49,9 @@ class Serving:
         self._generation = generation
         self._model_loaded = model_loaded
         self._models: dict[str, Model] = {}
+        self._alive: WeakSet[Model] = WeakSet()
+        self._superseded: set[str] = set()
+        self._switch: tuple[str, asyncio.Task[bool], float] | None = None
         self._wanted: set[str] = set()
         self._invalid: set[str] = set()
         self._served: dict[int, str] = {}
@@ -61,7 +71,7 @@ class Serving:
         elif model_id in self._invalid:
             if state.partition not in self._served and self._stand_in is not None:
                 self._served[state.partition] = self._stand_in
-        elif model_id is not None:
+        elif model_id is not None and not (model_id in self._superseded or self._comes(model_id)):
             self._wanted.add(model_id)
         return self._models.get(self._served.get(state.partition, ""))
 
@@ -71,9 +81,33 @@ class Serving:
 
     async def prepare(self, state: PartitionState) -> None:
         """Load the active model of a partition that has just come, before its first list; try once."""
-        waiting = state.model_id in self._wanted
+        waiting = state.model_id in self._wanted or self._comes(state.model_id)
         if not waiting and state.partition not in self._served:
             await self.want(state.model_id)
+
+    @property
+    def models_alive(self) -> int:
+        """Number of models in memory, whoever holds them."""
+        return len(self._alive)
+
+    async def switch(self, model_id: str) -> asyncio.Task[bool]:
+        """Begin to load a model that became active, and wait for it a moment.
+
+        Returns
+        -------
+        The loading; its result says whether the model is held
+        """
+        self._superseded.discard(model_id)
+        settled = model_id in self._models or model_id in self._wanted
+        if self._switch is None or self._switch[0] != model_id or not (settled or self._comes(model_id)):
+            self._switch = (model_id, asyncio.create_task(self.want(model_id)), time.monotonic())
+        _, loading, began = self._switch
+        await asyncio.wait({loading}, timeout=max(0.0, began + PATIENCE_S - time.monotonic()))
+        return loading
+
+    def _comes(self, model_id: str | None) -> bool:
+        """Return whether a model that became active is being loaded."""
+        return self._switch is not None and self._switch[0] == model_id and not self._switch[1].done()
 
     async def want(self, model_id: str | None) -> bool:
         """Load a model that is not held yet; return whether it is held now."""
@@ -86,6 +120,7 @@ class Serving:
         if model_id in self._models:
             return True
         await self._note_stand_in()
+        await self._make_room()
         try:
             model = await load_model(self._database, model_id, generation=self._generation or None)
             await asyncio.to_thread(getattr, model, "sieve")  # made now, not while a list waits
@@ -97,9 +132,8 @@ class Serving:
             self._wanted.add(model_id)
             _log.warning("model waits for MongoDB", model_id=model_id, error=str(error))
             return False
-        self._models[model_id] = model
+        self._hold(model)
         self._wanted.discard(model_id)
-        self._drop_unserved(model_id)
         _log.info("model is held", model_id=model_id, tracks=len(model.track_ids), rank=model.rank)
         return True
 
@@ -142,7 +176,8 @@ class Serving:
         try:
             model_id = await stand_in(self._database, self._generation)
             if model_id is not None and model_id not in self._invalid:
-                self._models[model_id] = await load_model(self._database, model_id)
+                await self._make_room()
+                self._hold(await load_model(self._database, model_id))
                 self._stand_in = model_id
                 _log.info("a stand-in is held", model_id=model_id)
         except DocumentsUnavailable as error:
@@ -174,8 +209,24 @@ class Serving:
             _log.info("catalogue is held", version=version, tracks=len(self.catalogue.track_ids))
         self.charts = await newest_charts(self._database, self.charts)
 
-    def _drop_unserved(self, newest: str) -> None:
-        kept = {newest, self._stand_in, *self._served.values()}
-        spare = [one for one in self._models if one not in kept]
-        for model_id in spare[: max(0, len(self._models) - _MODELS_HELD)]:
+    def _hold(self, model: Model) -> None:
+        self._models[model.model_id] = model
+        self._alive.add(model)
+
+    async def _make_room(self) -> None:
+        """Hold one model at most, the one that serves; return when no other is in memory.
+
+        A partition whose model goes, because two newer ones came meanwhile, is served by the one that stays.
+        """
+        newest = next(reversed(self._models), None)
+        kept = self._stand_in if self._stand_in in self._models else newest
+        for model_id in [one for one in self._models if one != kept]:
             del self._models[model_id]
+            self._superseded.add(model_id)
+        for partition, model_id in self._served.items():
+            if model_id not in self._models and kept is not None:
+                self._served[partition] = kept
+        until = time.monotonic() + _LET_GO_S
+        while len(self._alive) > len(self._models) and time.monotonic() < until:
+            ranking_space.cache_clear()  # it keeps models; what is needed is built again in milliseconds
+            await asyncio.sleep(_LOOK_S)

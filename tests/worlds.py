@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from agents.audit import audit
 from connections.documents import Database, ensure_indexes
 from connections.event_log import LogReader, LogWriter
 from connections.log_topics import ensure_topics
+from recommender.model import canonical_arrays, model_digest
 from schemas import events
 from schemas.documents import CATALOGUE, TRACKS
 from schemas.errors import Unavailable
@@ -42,6 +45,27 @@ async def begin_world(settings: Settings, database: Database) -> str:
     await database[TRACKS.name].insert_many(tracks)
     await database[CATALOGUE.name].insert_one({"_id": "catalogue", "version": "v1", "tracks": len(tracks)})
     return generation
+
+
+def made_model(
+    seed: int, seq: int, generation: str, change: Callable[[dict[str, Any]], None] | None = None
+) -> Any:
+    """Return (document, arrays) of a model of all tracks as training makes it, after ``change``."""
+    random = np.random.default_rng(seed)
+    arrays = canonical_arrays(
+        np.arange(1, TRACKS_MADE + 1),
+        random.standard_normal((TRACKS_MADE, 4)).astype(np.float32),
+        np.ones(TRACKS_MADE, bool),
+        np.ones(TRACKS_MADE, np.float32),
+    )
+    if change is not None:
+        change(arrays)
+    document = {
+        "seq": seq, "training_id": f"training-{seed}", "snapshot_id": "snapshot", "generation": generation,
+        "rank": 4, "reg_param": 0.1, "alpha": 10.0, "max_iter": 5, "metrics": {}, "created_ms": seq,
+    }  # fmt: skip
+    document["_id"] = model_digest(arrays, document)
+    return document, arrays
 
 
 def stream(seed: int, users: int, session: str) -> Iterator[tuple[str, events.UserEvent]]:
@@ -95,14 +119,14 @@ def worked_off(result: dict[str, Any]) -> bool:
 
 
 async def newest_lists(settings: Settings) -> dict[str, Recommendations]:
-    """Return each user's list with the greatest offset."""
+    """Return each user's list with the greatest offset; of equal ones the last."""
     newest: dict[str, Recommendations] = {}
     for key, value in await records_of(settings, RECOMMENDATIONS):
         assert key is not None
         assert value is not None
         one = decode_recommendations(value)
         held = newest.get(key.decode())
-        if held is None or held.offset < one.offset:
+        if held is None or held.offset <= one.offset:
             newest[key.decode()] = one
     return newest
 

@@ -12,36 +12,17 @@ import pytest
 from connections.documents import Database, open_documents
 from connections.event_log import LogReader, LogWriter
 from connections.model_store import move_pointer, refuse_model, save_model, served
-from recommender.model import canonical_arrays, model_digest
 from schemas import events
 from schemas.documents import MODEL_CHUNKS, MODELS
 from tests.builders import play, user_id
 from tests.faults.ledger import Ledger, Tally
 from tests.faults.load import Acknowledged
 from tests.faults.scene import World, count, held_once
-from tests.worlds import TRACKS_MADE, newest_lists
+from tests.worlds import TRACKS_MADE, made_model, newest_lists
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 Arrays = dict[str, Any]
 Document = dict[str, Any]
-
-
-def _model(seed: int, seq: int, generation: str, change: Callable[[Arrays], None] | None = None) -> Any:
-    random = np.random.default_rng(seed)
-    arrays = canonical_arrays(
-        np.arange(1, TRACKS_MADE + 1),
-        random.standard_normal((TRACKS_MADE, 4)),
-        np.ones(TRACKS_MADE, bool),
-        np.ones(TRACKS_MADE),
-    )
-    if change is not None:
-        change(arrays)
-    document = {
-        "seq": seq, "training_id": f"training-{seed}", "snapshot_id": "snapshot", "generation": generation,
-        "rank": 4, "reg_param": 0.1, "alpha": 10.0, "max_iter": 5, "metrics": {}, "created_ms": seq,
-    }  # fmt: skip
-    document["_id"] = model_digest(arrays, document)
-    return document, arrays
 
 
 def _not_finite(arrays: Arrays) -> None:
@@ -114,7 +95,7 @@ class _Stage:
 
     async def publish(self, number: int, change: Callable[[Arrays], None] | None = None) -> Document:
         """Store a model as training does, with what ``change`` makes of it."""
-        document, arrays = _model(number, number, self.generation, change)
+        document, arrays = made_model(number, number, self.generation, change)
         await save_model(self.database, document, arrays)
         return dict(document)
 
@@ -175,7 +156,7 @@ async def test_f21_poisoned_models_are_refused_with_a_reason_and_the_one_before_
             await stage.activate(poisoned["_id"], number)
             assert await stage.models_of_answers() == {good}, name
             reasons[name] = stage.reasons(poisoned["_id"])
-        foreign, arrays = _model(20, 20, "another log")
+        foreign, arrays = made_model(20, 20, "another log")
         await save_model(database, foreign, arrays)
         await stage.activate(foreign["_id"], 20)
         assert await stage.models_of_answers() == {good}

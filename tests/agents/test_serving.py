@@ -1,0 +1,150 @@
+"""Models in a worker on real Kafka and a real mongod: how many, and what goes on while one comes."""
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import agents.serving
+from agents.app import Worker, open_worker
+from connections.documents import Database, open_documents
+from connections.event_log import LogReader, LogWriter
+from connections.model_store import load_model, save_model
+from recommender.model import Model
+from schemas import events
+from schemas.documents import CATALOGUE
+from schemas.settings import Settings
+from schemas.topics import PLAYS
+from tests.builders import play, user_id
+from tests.worlds import TRACKS_MADE, begin_world, made_model, newest_lists
+
+pytestmark = pytest.mark.slow
+USERS = range(1, 41)
+
+
+class Stage:
+    """A worker in this process, models that are published, users who play."""
+
+    def __init__(self, worker: Worker, database: Database, writer: LogWriter) -> None:
+        self.worker, self.database, self.writer = worker, database, writer
+        self.published: list[str] = []
+        self.seq = 0
+
+    async def activate(self) -> str:
+        """Publish another model and put it into service."""
+        number = len(self.published) + 1
+        document, arrays = made_model(number, number, self.worker.generation)
+        await save_model(self.database, document, arrays)
+        self.published.append(document["_id"])
+        await self.writer.append_control(
+            events.Activate(model_id=document["_id"], seq=number, server_time_ms=number)
+        )
+        return str(document["_id"])
+
+    async def plays(self, rounds: int) -> None:
+        """Let every user play."""
+        for _ in range(rounds):
+            self.seq += 1
+            now_ms = time.time_ns() // 1_000_000
+            given = {"session": "s", "seq": self.seq, "server_time_ms": now_ms}
+            made = [(user, play((user + self.seq) % TRACKS_MADE + 1, **given)) for user in USERS]
+            await self.writer.append(
+                PLAYS, [(user_id(user).encode(), events.encode(one)) for user, one in made]
+            )
+
+    async def answered(self, model_id: str | None) -> None:
+        """Wait until all is folded and each user's newest list answers the last event, by that model."""
+        async with LogReader(self.worker.settings) as reader:
+            ends = await reader.end_offsets()
+        async with asyncio.timeout(60):
+            while {p: state.position for p, state in self.worker.partitions.states.items()} != ends:
+                await asyncio.sleep(0.05)
+            while True:
+                lists = await newest_lists(self.worker.settings)
+                found = {one.model_id for one in lists.values()}
+                last = {one.cause.seq for one in lists.values() if one.cause is not None}
+                if len(lists) == len(USERS) and found == {model_id} and last <= {self.seq}:
+                    return
+                await asyncio.sleep(0.1)
+
+    def models_alive(self) -> int:
+        """Return how many of the published models are in memory, whoever holds them."""
+        return sum(isinstance(one, Model) and one.model_id in self.published for one in gc.get_objects())
+
+
+@pytest.fixture
+async def stage(settings: Settings) -> AsyncIterator[Stage]:
+    async with open_documents(settings) as database:
+        await begin_world(settings, database)
+        async with LogWriter(settings) as writer, open_worker(settings) as worker:
+            work = asyncio.create_task(worker.run())
+            try:
+                yield Stage(worker, database, writer)
+            finally:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                gc.unfreeze()
+                await database.client.drop_database(settings.mongodb_database)
+
+
+async def test_two_models_are_in_memory_at_most_through_many_activations_amid_events(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while one is loaded and lists are ranked; caches by model and catalogue keep none alive."""
+    counts: list[int] = []
+
+    async def counted(database: Database, model_id: str, **given: Any) -> Model:
+        counts.append(stage.models_alive() + 1)  # with the one that comes
+        model = await load_model(database, model_id, **given)
+        counts.append(stage.models_alive())
+        return model
+
+    monkeypatch.setattr(agents.serving, "load_model", counted)
+    for number in range(4):
+        if number == 3:  # another catalogue beside them
+            await stage.database[CATALOGUE.name].update_one({"_id": "catalogue"}, {"$set": {"version": "v2"}})
+            await stage.worker.serving.refresh()
+        playing = asyncio.create_task(stage.plays(4))
+        model_id = await stage.activate()
+        await playing
+        await stage.answered(model_id)
+        counts.append(stage.models_alive())
+        assert stage.worker.serving.models_alive == stage.models_alive()
+    assert len(counts) == 3 * 4, "each model was loaded once"
+    assert max(counts) == 2, counts
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_events_are_answered_while_a_model_comes_and_it_brings_lists_of_its_own(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """The loading ends when all was answered: by charts before the first model, else by the one before."""
+    before = None if first else await stage.activate()
+    await stage.plays(1)
+    await stage.answered(before)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(database: Database, model_id: str, **given: Any) -> Model:
+        begun.set()
+        await may_end.wait()
+        return await load_model(database, model_id, **given)
+
+    monkeypatch.setattr(agents.serving, "load_model", slow)
+    folded = _folded(stage.worker)
+    coming = await stage.activate()
+    await stage.plays(10)
+    await stage.answered(before)
+
+    assert begun.is_set()
+    assert not may_end.is_set()
+    assert _folded(stage.worker) - folded == 10 * len(USERS) + PLAYS.partitions
+    may_end.set()
+    await stage.answered(coming)
+    assert stage.models_alive() == (1 if first else 2)
+
+
+def _folded(worker: Worker) -> int:
+    return sum(state.position for state in worker.partitions.states.values())
