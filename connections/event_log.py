@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
 from schemas import events
-from schemas.errors import LogBroken, LogMismatch, LogUnavailable
+from schemas.errors import LogBroken, LogMismatch, LogUnavailable, MalformedEvent
 from schemas.settings import Settings
 from schemas.topics import PLAYS, Topic
 
@@ -19,6 +19,7 @@ _READ_FETCH_BYTES = 4_194_304
 _MAX_REQUEST_BYTES = 1_000_000
 _STOP_S = 0.5
 _METADATA_S = 5.0
+_NAME_WITHIN_S = 10.0
 
 
 class LogRecord(NamedTuple):
@@ -274,6 +275,8 @@ class LogReader:
             self._check_count(len(partitions))
 
     def _check_count(self, partitions: int) -> None:
+        if not partitions:
+            raise LogMismatch(f"there is no topic {self._name}: `segue topics` (or `segue up`) makes it")
         if partitions != PLAYS.partitions:
             raise LogMismatch(
                 f"topic {self._name} has {partitions} partitions, not {PLAYS.partitions}: "
@@ -282,10 +285,20 @@ class LogReader:
 
     async def first_name(self, partition: int) -> str:
         """Return the log's name in a partition's first record; raise ``LogMismatch`` without one."""
-        async for records in self.read(partition, 0, 1, timeout_s=10.0):
-            event = events.decode(records[0].value)
-            if records[0].offset == 0 and isinstance(event, events.Generation):
-                return event.generation
+        try:
+            async for records in self.read(partition, 0, 1, timeout_s=_NAME_WITHIN_S):
+                event = events.decode(records[0].value)
+                if records[0].offset == 0 and isinstance(event, events.Generation):
+                    return event.generation
+        except MalformedEvent:
+            pass  # somebody else's records
+        except LogUnavailable as error:
+            if (await self.end_offsets()).get(partition) == 0:
+                raise LogUnavailable(
+                    f"partition {partition} of {self._name} is empty: its log has no name yet, "
+                    "`segue topics` gives it one"
+                ) from error
+            raise
         raise LogMismatch(
             f"partition {partition} of {self._name} does not begin with the name of its log: "
             "it was not made by `segue topics`, or its beginning was deleted"

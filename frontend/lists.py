@@ -4,6 +4,7 @@ Newer means greater offset within one generation of the log; nothing else orders
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -60,7 +61,12 @@ class Subscription:
 
 
 class NewestLists:
-    """Keeps what the topic says and hands it to the user's streams."""
+    """Keeps what the topic says and hands it to the user's streams.
+
+    Attributes
+    ----------
+    behind : users whose last record in the topic is older than what is held, with the (monotonic) time since
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -68,6 +74,7 @@ class NewestLists:
         self._streams: dict[str, set[Subscription]] = {}
         self._closing = False
         self.generation: str | None = None
+        self.behind: dict[str, float] = {}
 
     def take_in(self, generation: str, records: Sequence[tuple[bytes | None, bytes | None]]) -> None:
         """Take in records of topic ``recommendations`` of one log, in the order of the topic."""
@@ -78,6 +85,7 @@ class NewestLists:
             user_id = key.decode("ascii", "replace")
             if value is None:
                 self._lists.pop(user_id, None)
+                self.behind.pop(user_id, None)
             else:
                 self.offer(user_id, value, push=True)
         self._metrics.lists_held.set(len(self._lists))
@@ -97,15 +105,25 @@ class NewestLists:
             # and one that was brief is made whole
             again = head.offset == held[0].offset and head.model_id == held[0].model_id
             again = again and (head.brief or not held[0].brief)
+            if push:
+                self._note_order(user_id, older=head.offset < held[0].offset)
             if again or head.offset < held[0].offset:
                 return
         self._lists[user_id] = (head, value)
         self._lists.move_to_end(user_id)
         if len(self._lists) > MAX_USERS:
-            self._lists.popitem(last=False)
+            forgotten, _ = self._lists.popitem(last=False)
+            self.behind.pop(forgotten, None)
         if push:
             for stream in self._streams.get(user_id, ()):
                 stream.put(value)
+
+    def _note_order(self, user_id: str, *, older: bool) -> None:
+        """Note whether the last record of a user is older than what is held."""
+        if older:
+            self.behind.setdefault(user_id, time.monotonic())
+        else:
+            self.behind.pop(user_id, None)
 
     def newest(self, user_id: str) -> bytes | None:
         """Return the newest list that is held of a user, or None."""

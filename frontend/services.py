@@ -21,6 +21,7 @@ from frontend.impressions import Impressions
 from frontend.lists import NewestLists
 from frontend.login_limits import FREE_FAILURES_OF_ADDRESS, Bucket, LoginLimits
 from frontend.metrics import Metrics
+from frontend.repair import Repair
 from frontend.similar import SimilarTracks
 from schemas.errors import DocumentsUnavailable
 from schemas.settings import Settings
@@ -98,6 +99,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             _watched(opened, opened.catalogue.keep_fresh()),
             _watched(opened, opened.batch_lists.keep_fresh()),
             _watched(opened, opened.impressions.write()),
+            _watched(opened, Repair(lists, opened.tail, writer).run()),
             _watched(opened, _ensure_indexes(opened)),
         ]
         try:

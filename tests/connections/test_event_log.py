@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from connections import event_log
 from connections.event_log import LogReader, LogWriter
 from connections.log_topics import create_topics, ensure_topics
 from schemas import events
@@ -40,8 +41,21 @@ async def test_a_log_that_segue_did_not_begin_is_refused(settings: Settings) -> 
     async with LogWriter(settings) as writer:
         await writer.append(foreign, [(None, b"{}")], partition=0)
     async with LogReader(settings, foreign) as reader:
-        with pytest.raises((LogMismatch, ValueError)):
+        with pytest.raises(LogMismatch, match="does not begin with the name of its log"):
             await reader.first_name(0)
+
+
+async def test_a_topic_that_is_missing_or_empty_is_named_with_what_makes_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "_METADATA_S", 1.0)
+    monkeypatch.setattr(event_log, "_NAME_WITHIN_S", 1.0)
+    async with LogReader(settings) as reader:
+        with pytest.raises(LogMismatch, match=r"no topic .*plays: `segue topics`"):
+            await reader.generation()
+        await create_topics(settings)
+        with pytest.raises(LogUnavailable, match=r"partition 0 of .*plays is empty: .*`segue topics`"):
+            await reader.generation()
 
 
 async def test_appended_records_are_read_back_in_order_up_to_the_end_asked_for(settings: Settings) -> None:
