@@ -182,7 +182,7 @@ class PackedRows:
 
     def __init__(self, histories: Sequence[History]) -> None:
         parts = [history.packed_rows for history in histories]
-        packed = np.frombuffer(b"".join(parts), _PACKED)
+        packed = np.frombuffer(b"".join(parts), PACKED)
         users = np.repeat(np.arange(len(parts)), [len(part) // ROW.size for part in parts])
         track_id = (packed["head"] & np.uint64((1 << _TRACK_BITS) - 1)).astype(np.int64)
         self.places = np.lexsort((track_id, users))
