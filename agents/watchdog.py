@@ -119,8 +119,15 @@ class Watchdog:
         Stalled
             Something has stood still for too long.
         """
+        ended = threading.Event()
+        threading.Thread(target=self._watch_loop, args=(ended,), name="watchdog", daemon=True).start()
+        try:
+            await self._watch()
+        finally:
+            ended.set()  # the process may go on without this worker
+
+    async def _watch(self) -> None:
         standstill = Standstill(self._limit_s)
-        threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
         async with LogReader(self._settings) as reader:
             while True:
                 until = time.monotonic() + self._limit_s / _LOOKS
@@ -137,12 +144,11 @@ class Watchdog:
                 if reason is not None:
                     raise Stalled(reason)
 
-    def _watch_loop(self) -> None:
+    def _watch_loop(self, ended: threading.Event) -> None:
         """End the process when its event loop does not turn; the stack of every thread goes to stderr."""
         pause_s = min(1.0, self._limit_s / _LOOKS)
         looked = time.monotonic()
-        while True:
-            time.sleep(pause_s)
+        while not ended.wait(pause_s):
             now = time.monotonic()
             if now - looked > 5 * pause_s:
                 self._beat = now  # the whole process was paused: the loop has to wake first

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.watchdog import EXIT_STALLED, Observation, Standstill
+from agents.watchdog import EXIT_STALLED, Observation, Standstill, Watchdog
 from connections.documents import open_documents
 from connections.event_log import LogWriter
 from schemas.settings import Settings
@@ -86,6 +87,24 @@ app.Worker._fold = {"stuck": never, "blocked": blocked}[sys.argv[1]]
 sys.argv[1:] = ["worker"]
 program.cli()
 """
+
+
+async def test_a_watchdog_that_has_ended_ends_nobody(settings: Settings) -> None:
+    """Its process may go on, with another worker or none: the thread that ends processes ends with it."""
+
+    def watching() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "watchdog"]
+
+    others = watching()
+    watchdog = Watchdog(settings.model_copy(update={"watchdog_s": 1.0}), lambda _: seen())
+    watch = asyncio.create_task(watchdog.run())
+    async with asyncio.timeout(20):
+        while len(watching()) == len(others):
+            await asyncio.sleep(0.02)
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        while len(watching()) > len(others):
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.slow
