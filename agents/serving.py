@@ -20,7 +20,7 @@ from schemas.errors import DocumentsUnavailable, InvalidModel
 _log = structlog.get_logger()
 _POLL_S = 2.0
 _LOOK_S = 0.01
-_LET_GO_S = 5.0  # a batch of lists under way ends long before
+_LET_GO_S = 30.0  # lists that are asked for end long before
 PATIENCE_S = 1.0
 """How long events wait for a model that became active; then the one before goes on until it is held."""
 

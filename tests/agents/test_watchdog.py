@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from agents.watchdog import EXIT_STALLED, Observation, Standstill, Watchdog
 from connections.documents import open_documents
 from connections.event_log import LogWriter
+from connections.log_topics import ensure_topics
 from schemas.settings import Settings
 from tests.programs import environment
 from tests.worlds import begin_world, send, stream
@@ -96,11 +98,17 @@ async def test_a_watchdog_that_has_ended_ends_nobody(settings: Settings) -> None
         return [thread for thread in threading.enumerate() if thread.name == "watchdog"]
 
     others = watching()
-    watchdog = Watchdog(settings.model_copy(update={"watchdog_s": 1.0}), lambda _: seen())
-    watch = asyncio.create_task(watchdog.run())
-    async with asyncio.timeout(20):
-        while len(watching()) == len(others):
-            await asyncio.sleep(0.02)
+    looked = asyncio.Event()
+
+    def observe(_: Mapping[int, int]) -> Observation:
+        looked.set()
+        return seen()
+
+    await ensure_topics(settings)
+    watch = asyncio.create_task(Watchdog(settings.model_copy(update={"watchdog_s": 10.0}), observe).run())
+    async with asyncio.timeout(60):
+        await looked.wait()
+        assert len(watching()) == len(others) + 1
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         while len(watching()) > len(others):
