@@ -30,13 +30,20 @@ class WorkerCollector(Collector):
         offsets = GaugeMetricFamily(
             "segue_offsets", "Offsets below the position, by class", labels=["partition", "class"]
         )
+        archived = GaugeMetricFamily(
+            "segue_archive_position",
+            "Offset below which the archive is complete, once it was written to",
+            labels=["partition"],
+        )
         for state in list(worker.partitions.states.values()):
             partition = str(state.partition)
+            if state.partition in worker.archive.complete:
+                archived.add_metric([partition], worker.archive.complete[state.partition])
             position.add_metric([partition], state.position)
             users.add_metric([partition], len(state.histories))
             for outcome in Outcome:
                 offsets.add_metric([partition, outcome.value], state.counts[outcome])
-        yield from (position, users, offsets)
+        yield from (position, users, offsets, archived)
         for name, text, value in (
             ("segue_restores", "Partitions restored since the start", worker.partitions.restores),
             ("segue_lists_sent", "Lists acknowledged since the start", worker.lists.sent),

@@ -9,7 +9,7 @@ import structlog
 from agents.parts import newest_state
 from connections.event_log import LogReader
 from connections.snapshot_store import SnapshotStore
-from recommender.partition import PartitionState, Record
+from recommender.partition import Folded, PartitionState, Record
 from schemas.events import Barrier
 from schemas.settings import Settings
 
@@ -70,3 +70,18 @@ class Restorer:
         async with LogReader(self._settings) as reader:
             async for records in reader.read(partition, start, end):
                 yield list(records)
+
+    async def folded_again(
+        self, partition: int, start: int, end: int
+    ) -> AsyncIterator[tuple[list[Record], list[Folded]]]:
+        """Yield the records ``[start, end)`` of a partition in lists, with what became of each.
+
+        Raises
+        ------
+        LogUnavailable
+            Kafka did not answer in time.
+        """
+        state = await self.state_below(partition, start)
+        async for records in self.records(partition, start, end):
+            yield records, state.fold(records)
+            await asyncio.sleep(0)

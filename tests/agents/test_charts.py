@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from agents import charts as charts_module
 from agents.chart_changes import HOUR_MS
 from agents.chart_counts import ChartCounts, Counted
 from agents.charts import WINDOW_HOURS, ChartPublisher
-from connections.documents import Database, ensure_indexes, open_documents
+from connections.documents import Database, Session, ensure_indexes, in_transaction, open_documents
 from recommender.catalogue import Catalogue
 from recommender.history import genre_key
 from schemas.documents import (
@@ -119,9 +119,20 @@ async def test_events_of_another_log_and_what_is_no_listen_do_not_count(
 async def test_whatever_dies_or_runs_twice_the_buckets_equal_a_recount(
     log: ArchivedLog, database: Database, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Two workers count at once, each is cancelled now and then, and the window moves on."""
-    monkeypatch.setattr("agents.chart_counts._EVENTS_AT_ONCE", 7)
+    """Two workers count at once, are cancelled, or end before they commit; and the window moves on."""
     draw = random.Random(seed)
+
+    async def dies_at_times(database: Database, work: Callable[[Session], Any], doing: str) -> Any:
+        async def to_its_end(session: Session) -> Any:
+            result = await work(session)
+            if draw.random() < 0.2:
+                raise DocumentsUnavailable("ended before the commit")
+            return result
+
+        return await in_transaction(database, to_its_end, doing)
+
+    monkeypatch.setattr("agents.chart_counts._EVENTS_AT_ONCE", 7)
+    monkeypatch.setattr("agents.chart_counts.in_transaction", dies_at_times)
     workers = [ChartCounts(database, GENERATION) for _ in range(2)]
     now_hour = NOW_HOUR
     for _ in range(12):
@@ -135,6 +146,7 @@ async def test_whatever_dies_or_runs_twice_the_buckets_equal_a_recount(
             if isinstance(outcome, BaseException):
                 assert isinstance(outcome, TimeoutError | DocumentsUnavailable), repr(outcome)
     await log.record()
+    monkeypatch.undo()
 
     counted = await count(workers[0], now_hour - WINDOW_HOURS)
 
