@@ -10,7 +10,7 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
-from pymongo import DeleteMany, UpdateOne
+from pymongo import DeleteMany, InsertOne, UpdateOne
 
 from agents.chart_changes import Batch, Changes
 from connections.documents import Database, Session, answered, in_transaction
@@ -25,6 +25,7 @@ from schemas.documents import (
     Collection,
 )
 
+_PairWrite = DeleteMany | InsertOne[dict[str, Any]] | UpdateOne
 _EVENTS_AT_ONCE = 1_000
 _HOURS_AT_ONCE = 24
 _ROWS_AT_ONCE = 1_000  # decoding more at once would keep the event loop waiting
@@ -165,34 +166,37 @@ class ChartCounts:
 
     async def _apply(
         self, session: Session, batch: Batch, from_hour: int, changes: Changes
-    ) -> list[UpdateOne | DeleteMany]:
+    ) -> list[_PairWrite]:
         """Note what changes; return the writes of who listened to what."""
         listeners = self._database[CHART_LISTENERS.name]
-        writes: list[UpdateOne | DeleteMany] = []
+        gone: list[_PairWrite] = []
         for user_id in sorted(batch.forgotten):
             everything = _of(f"{user_id}/")
             async for pair in listeners.find(everything, session=session):
                 if pair["_id"].startswith(f"{user_id}/{self._of_log}") and pair["hour"] >= from_hour:
                     changes.move(pair["track_id"], pair["hour"], None)
-            writes.append(DeleteMany(everything))
+            gone.append(DeleteMany(everything))
         keys = {pair: f"{pair[0]}/{self._of_log}{pair[1]}" for pair in batch.newest}
         kept = [key for (user_id, _), key in keys.items() if user_id not in batch.forgotten]
         held = {
             pair["_id"]: int(pair["hour"])
             async for pair in listeners.find({"_id": {"$in": kept}}, session=session)
-            if pair["hour"] >= from_hour
         }
+        new: list[_PairWrite] = []
+        moved: list[_PairWrite] = []
         for (user_id, track_id), hour in batch.newest.items():
             key = keys[user_id, track_id]
             before = held.get(key)
-            if before is None or before < hour:
-                changes.move(track_id, before, hour)
-                writes.append(
-                    UpdateOne({"_id": key}, {"$set": {"track_id": track_id, "hour": hour}}, upsert=True)
-                )
-        return writes
+            if before is None:
+                new.append(InsertOne({"_id": key, "track_id": track_id, "hour": hour}))
+            elif before < hour:
+                moved.append(UpdateOne({"_id": key}, {"$set": {"hour": hour}}))
+            else:
+                continue
+            changes.move(track_id, before if before is not None and before >= from_hour else None, hour)
+        return [*gone, *new, *moved]  # those of one kind together go in one command
 
-    async def _write(self, session: Session, pairs: list[UpdateOne | DeleteMany], changes: Changes) -> None:
+    async def _write(self, session: Session, pairs: list[_PairWrite], changes: Changes) -> None:
         hours = [
             _added(
                 f"{self._of_log}{hour}/{track_id}",

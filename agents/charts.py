@@ -60,7 +60,7 @@ class ChartPublisher:
             listeners = await self._counts.listeners()
             nodes = await self._genres(catalogue.version)
             content = await asyncio.to_thread(
-                _content, counted.from_hour * HOUR_MS, listeners, catalogue, nodes
+                charts_content, counted.from_hour * HOUR_MS, listeners, catalogue, nodes
             )
             await _publish(self._database, content)
             self._published = (counted, catalogue.version)
@@ -75,8 +75,17 @@ class ChartPublisher:
         return self._nodes[1]
 
 
-def _content(from_ms: int, listeners: Chart, catalogue: Catalogue, nodes: list[GenreNode]) -> dict[str, Any]:
-    """Return the charts as they are published, without their id."""
+def charts_content(
+    from_ms: int, listeners: Chart, catalogue: Catalogue, nodes: list[GenreNode]
+) -> dict[str, Any]:
+    """Return the charts as they are published, without id and time: a pure function.
+
+    Parameters
+    ----------
+    from_ms : where the window begins, milliseconds since 1970
+    listeners : every track that was listened to in the window
+    nodes : the genres of ``catalogue``
+    """
     overall = chart(*listeners, LENGTH)
     pairs = zip(overall.track_ids.tolist(), overall.counts.tolist(), strict=True)
     return {
