@@ -8,23 +8,16 @@ the training's own judgement. ``ratio`` is NDCG@10 of ALS over popularity on the
 """
 
 import argparse
-import os
 import tempfile
 import time
 from dataclasses import asdict
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from recommender.encoding import EMPTY
-from recommender.history import apply
+from bench._quality_data import hetrec_folder, hetrec_histories, write_parts
 from recommender.metrics import bootstrap_ratio
-from schemas import events
-from schemas.errors import InvalidInput
 from schemas.settings import Settings
 from training.configuration import TrainingConfig, versions
 from training.evaluation import Contest
@@ -35,8 +28,6 @@ from training.learning import trial_model
 from training.session import spark_session
 
 NAME = "hetrec-quality"
-_FIRST_ID = 2**32  # ids of other sources than FMA begin here
-_PARTS = 4
 
 
 def run(arguments: list[str]) -> dict[str, Any]:
@@ -59,42 +50,12 @@ def run(arguments: list[str]) -> dict[str, Any]:
             seed=given.seed,
         )
         began = time.monotonic()
-        histories = read_histories(given.data / "user_artists.dat")
-        uris = _write_parts(histories, Path(folder) / "parts")
+        histories = hetrec_histories(given.data)
+        uris = write_parts(histories, Path(folder) / "parts")
         fold_s = time.monotonic() - began
         figures = _judge(settings, config, uris)
     figures |= {"fold_s": round(fold_s, 2), "config": asdict(config), "versions": versions()}
     return {"name": NAME} | figures
-
-
-def read_histories(path: Path) -> dict[str, bytes]:
-    """Return the histories that importing ``user_artists.dat`` (userID, artistID, weight) makes."""
-    if not path.is_file():
-        raise InvalidInput(f"{path} is missing: give the folder of hetrec2011-lastfm-2k by --data")
-    histories: dict[str, bytes] = {}
-    for user, artist, count in np.loadtxt(path, skiprows=1, dtype=np.int64).tolist():
-        user_id = blake2b(f"hetrec:{user}".encode(), digest_size=16).hexdigest()
-        event = events.ImportedListens(
-            session="hetrec",
-            seq=0,
-            client_time_ms=0,
-            server_time_ms=1,
-            source="hetrec",
-            track_id=_FIRST_ID + artist,
-            count=count,
-        )
-        histories[user_id] = apply(histories.get(user_id, EMPTY), event)
-    return histories
-
-
-def _write_parts(histories: dict[str, bytes], folder: Path) -> list[str]:
-    folder.mkdir(parents=True)
-    users = sorted(histories)
-    for part in range(_PARTS):
-        chosen = users[part::_PARTS]
-        data = pa.array([histories[user] for user in chosen], pa.binary())
-        pq.write_table(pa.table({"user_id": chosen, "history": data}), folder / f"part-{part:02d}.parquet")
-    return [path.as_uri() for path in sorted(folder.iterdir())]
 
 
 def _judge(settings: Settings, config: TrainingConfig, uris: list[str]) -> dict[str, Any]:
@@ -120,8 +81,7 @@ def _judge(settings: Settings, config: TrainingConfig, uris: list[str]) -> dict[
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m bench {NAME}")
-    samples = os.environ.get("SEGUE_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("--data", type=Path, default=Path(samples) / "hetrec2011-lastfm-2k")
+    parser.add_argument("--data", type=Path, default=hetrec_folder())
     parser.add_argument("--rank", type=int)
     parser.add_argument("--reg-param", type=float)
     parser.add_argument("--alpha", type=float)

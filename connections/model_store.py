@@ -16,7 +16,15 @@ from pymongo.errors import DuplicateKeyError
 from connections.documents import Database, answered
 from connections.model_chunks import chunks_of, load_array, majority, repeated, replace
 from recommender.model import ARRAY_DTYPES, Arrays, Model, model_digest
-from schemas.documents import MODEL_CHUNKS, MODELS, POINTERS, Decision, ModelDocument, Pointer
+from schemas.documents import (
+    MODEL_CHUNKS,
+    MODEL_REPORTS,
+    MODELS,
+    POINTERS,
+    Decision,
+    ModelDocument,
+    Pointer,
+)
 from schemas.errors import InvalidModel
 
 _POINTER, _SEQUENCE, _STAND_IN = "model", "model-seq", "stand-in/"
@@ -255,6 +263,8 @@ async def prune_models(
         await note(leaving)
     # documents first: a document without chunks would look like a corrupt model
     await answered(models.delete_many({"_id": {"$in": removed}}), "removing old models")
+    reports = majority(database, MODEL_REPORTS).delete_many({"_id": {"$nin": sorted(staying)}})
+    await answered(reports, "removing reports of old models")
     gone = {"model_id": {"$nin": sorted(staying)}}
     await answered(chunks.delete_many(gone), "removing chunks of old models")
     return removed

@@ -3,12 +3,14 @@
 All take lists of ids, best first, and per list the set of relevant (held-out) ids. Gains are binary. A list
 without relevant ids has no value and is refused: leave such users out before.
 
-Source: Järvelin and Kekäläinen (2002) for DCG; Herlocker et al. (2004) for coverage; novelty as mean
-self-information, Zhou et al. (2010).
+Source: Järvelin and Kekäläinen (2002) for DCG; Voorhees (1999) for the reciprocal rank; Herlocker et al.
+(2004) for coverage; novelty as mean self-information, Zhou et al. (2010); the Gini coefficient of exposure,
+Fleder and Hosanagar (2009); percentile bootstrap over users, Efron and Tibshirani (1993), chapter 13.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,44 @@ def average_precision_at_k(ranked: Sequence[int], relevant: Collection[int], k: 
     return float(precisions @ hits / min(k, len(relevant)))
 
 
+def reciprocal_rank(ranked: Sequence[int], relevant: Collection[int]) -> float:
+    """Return 1 / p with p the place (from 1) of the first hit in the list, 0 without a hit.
+
+    Its mean over users is MRR, cut at the length of the lists.
+
+    Raises
+    ------
+    ValueError
+        ``relevant`` is empty.
+    """
+    places = np.flatnonzero(_hits(ranked, relevant, max(1, len(ranked))))
+    return 1.0 / (int(places[0]) + 1) if len(places) else 0.0
+
+
+def gini(shown: Sequence[float] | NDArray[Any]) -> float:
+    """Return how unequally places in lists fall on artists (or items): 0 alike, near 1 all on one.
+
+    With x ascending, n of them: ``sum((2 i - n - 1) x_i) / (n sum(x))``, i from 1; 0 if nothing was shown.
+
+    Parameters
+    ----------
+    shown : how often each possible artist was shown, 0 included, not negative
+
+    Raises
+    ------
+    ValueError
+        There is nobody to be shown, or a count is negative.
+    """
+    counts = np.sort(np.asarray(shown, np.float64))
+    if counts.size == 0 or counts[0] < 0:
+        raise ValueError("a Gini coefficient needs at least one count, and none below 0")
+    total = counts.sum()
+    if total == 0:
+        return 0.0
+    ranks = 2 * np.arange(1, counts.size + 1) - counts.size - 1
+    return float(ranks @ counts / (counts.size * total))
+
+
 def coverage(lists: Sequence[Sequence[int]], items: int) -> float:
     """Return which share of ``items`` possible items stands in at least one list, 0 to 1.
 
@@ -102,11 +142,21 @@ def bootstrap(
     resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Return the mean over users with its percentile bootstrap interval.
+    """Return the mean over users with its percentile bootstrap interval; see ``bootstrap_columns``."""
+    column = np.asarray(values, np.float64).reshape(-1, 1)
+    return bootstrap_columns(column, seed=seed, resamples=resamples, level=level)[0]
+
+
+def bootstrap_columns(
+    values: NDArray[np.float64], *, seed: int, resamples: int = 1000, level: float = 0.95
+) -> list[Interval]:
+    """Return each column's mean over users with its percentile bootstrap interval.
+
+    All columns see the same draws, so a column of differences of two others gets their paired interval.
 
     Parameters
     ----------
-    values : one per user, at least one
+    values : float64 [users, columns], at least one user
     seed : equal seeds give equal intervals
     resamples : drawn samples of users, with replacement
     level : share of resampled means within the interval, between 0 and 1
@@ -114,17 +164,24 @@ def bootstrap(
     Raises
     ------
     ValueError
-        There are no values.
+        There are no users.
     """
-    given = np.asarray(values, np.float64)
-    if given.size == 0:
+    users = len(values)
+    if users == 0:
         raise ValueError("an interval needs at least one value")
     random = np.random.default_rng(seed)
+    # around the mean: what does not vary has an interval without width
+    centre = values.mean(axis=0)
+    spread = values - centre
+    means = np.empty((resamples, values.shape[1]))
     # row by row: a matrix of resamples x users would be large for many users
-    means = [given[random.integers(0, given.size, given.size)].mean() for _ in range(resamples)]
+    for at in range(resamples):
+        drawn = np.bincount(random.integers(0, users, users), minlength=users)
+        means[at] = centre + drawn @ spread / users
     tail = (1.0 - level) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
-    return Interval(float(given.mean()), float(low), float(high), level)
+    low, high = np.quantile(means, [tail, 1.0 - tail], axis=0)
+    found = zip(centre.tolist(), low.tolist(), high.tolist(), strict=True)
+    return [Interval(mean, least, most, level) for mean, least, most in found]
 
 
 def bootstrap_ratio(

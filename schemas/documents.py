@@ -251,6 +251,38 @@ class Decision(TypedDict):
     at_ms: int
 
 
+class Tuning(TypedDict):
+    """``tunings``: one search for parameters, written trial by trial.
+
+    ``_id`` is the hash of what its trials depend on: parts of the snapshot, split, space, versions.
+    """
+
+    _id: str
+    generation: str
+    snapshot_id: str
+    fold_version: str
+    users: int  # of the snapshot, as ``applied``: by their growth a result becomes stale
+    applied: int
+    wanted: int  # trials
+    state: str  # "running" or "done"
+    inputs: dict[str, Any]
+    fixed: dict[str, float]  # parameters that were given and not searched
+    trials: list[dict[str, Any]]  # parameters, value, low, high, seconds, failed
+    best: dict[str, Any] | None  # parameters (all of them), value, low, high, number
+    created_ms: int
+    updated_ms: int
+
+
+class ModelReport(TypedDict):
+    """``model_reports``: the page about a model's newest judgement. ``_id`` is the model id."""
+
+    _id: str
+    snapshot_id: str
+    html: bytes  # zlib, below the 16 MB limit
+    html_bytes: int  # of the page itself
+    created_ms: int
+
+
 class Pointer(TypedDict):
     """``pointers``: ``_id`` = "model"; moves only to a greater ``seq``."""
 
@@ -423,6 +455,8 @@ OWN_FILES = Collection("own_files")
 ETL_REPORTS = Collection("etl_reports", (((("created_ms", -1),), {}),))
 MODELS = Collection("models", (((("seq", -1),), {}),))
 MODEL_CHUNKS = Collection("model_chunks", (((("model_id", 1),), {}),))
+MODEL_REPORTS = Collection("model_reports")
+TUNINGS = Collection("tunings", (((("generation", 1), ("updated_ms", -1)), {}),))
 POINTERS = Collection("pointers")
 DECISIONS = Collection("decisions", (((("at_ms", -1),), {}), ((("model_id", 1),), {})))
 ARCHIVE = Collection(
@@ -445,7 +479,7 @@ LIST_BLOCKS = Collection("list_blocks", (((("build", 1),), {}),))
 JOBS = Collection("jobs", (((("updated_ms", -1),), {}),))
 COLLECTIONS = (
     ACCOUNTS, TOKENS, TRACKS, TRACK_DETAILS, GENRES, FEATURES, SCALERS, CATALOGUE, REJECTED_TRACKS,
-    OWN_FILES, ETL_REPORTS, MODELS, MODEL_CHUNKS, POINTERS, DECISIONS, ARCHIVE, ARCHIVE_POSITIONS,
-    CHART_POSITIONS, CHART_LISTENERS, CHART_HOURS, CHART_TRACKS, CHARTS, LEASES, LISTS, LIST_BUILDS,
-    LIST_BLOCKS, JOBS,
+    OWN_FILES, ETL_REPORTS, MODELS, MODEL_CHUNKS, MODEL_REPORTS, TUNINGS, POINTERS, DECISIONS, ARCHIVE,
+    ARCHIVE_POSITIONS, CHART_POSITIONS, CHART_LISTENERS, CHART_HOURS, CHART_TRACKS, CHARTS, LEASES, LISTS,
+    LIST_BUILDS, LIST_BLOCKS, JOBS,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """``python -m training``: wait for snapshots, train now, judge, and look after models."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,16 +13,17 @@ from training.child_command import begin_in_child, run_in_child
 from training.configuration import TrainingConfig
 from training.decisions import PUBLISHED, Asked, asked_by_command
 from training.ending import finish, say
+from training.evaluation_tables import show_evaluation
 from training.inputs import NEWEST
 from training.lists_cli import lists_cli
 from training.models_cli import models_cli
-from training.progress import evaluation_table
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="From a snapshot to a served model.")
 cli.add_typer(models_cli, name="models")
 cli.add_typer(lists_cli, name="lists")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Snapshot = Annotated[str, typer.Option("--snapshot", help="Snapshot id, or newest.")]
+Report = Annotated[Path | None, typer.Option("--report", help="Write the page about it to this file.")]
 InProcess = Annotated[bool, typer.Option("--in-process", hidden=True)]
 
 
@@ -48,23 +50,33 @@ def train(
     alpha: Annotated[float | None, typer.Option(help="Confidence is 1 + alpha * strength.")] = None,
     max_iter: Annotated[int | None, typer.Option(min=1, max=15, help="ALS iterations.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of fit and split.")] = None,
+    tune: Annotated[
+        int | None, typer.Option(min=1, help="Search the parameters that are not given, by so many trials.")
+    ] = None,
+    tune_minutes: Annotated[float, typer.Option(min=0.1, help="Begin no trial after so many minutes.")] = 60,
     because: Annotated[str | None, typer.Option(help="The reason, kept in `segue models log`.")] = None,
     actor: Annotated[str | None, typer.Option(hidden=True)] = None,
     in_process: InProcess = False,
 ) -> None:
     """Train on a snapshot, judge, and publish the model, or refuse it with a reason."""
     settings = Settings()
+    limit_s = 60 * tune_minutes
     if not in_process:
-        raise typer.Exit(run_in_child(settings.train_deadline_s))
-    config = TrainingConfig.from_settings(
-        settings, rank=rank, reg_param=reg_param, alpha=alpha, max_iter=max_iter, seed=seed
-    )
+        raise typer.Exit(run_in_child(settings.train_deadline_s + (0.0 if tune is None else limit_s)))
+    flags = {"rank": rank, "reg_param": reg_param, "alpha": alpha, "max_iter": max_iter}
+    config = TrainingConfig.from_settings(settings, seed=seed, **flags)
     console = begin_in_child(settings)
     from training.pipeline import train as run_training
+    from training.trials import Budget
+    from training.tuned import Choice
+    from training.tunings import explicit_parameters
+
+    budget = None if tune is None else Budget(tune, limit_s)
+    choice = Choice(explicit_parameters(settings, **flags), budget)
 
     asked = asked_by_command("train", because)
     asked = Asked(actor or asked.actor, asked.because)
-    training = run_training(settings, snapshot, config, console, asked)
+    training = run_training(settings, snapshot, config, console, asked, choice)
     result = finish(training, failed=FAILED_EXIT, to=console.file)
     _show(result, as_json, console)
     if result["state"] != PUBLISHED:
@@ -73,23 +85,36 @@ def train(
 
 
 @cli.command()
-def evaluate(snapshot: Snapshot = NEWEST, as_json: Json = False, in_process: InProcess = False) -> None:
-    """Judge the served model on the split of a snapshot."""
+def evaluate(
+    snapshot: Snapshot = NEWEST, report: Report = None, as_json: Json = False, in_process: InProcess = False
+) -> None:
+    """Judge the served model's parameters on the split of a snapshot, beside baselines."""
     settings = Settings()
     if not in_process:
         raise typer.Exit(run_in_child(settings.train_deadline_s))
     console = begin_in_child(settings)
-    from training.pipeline import evaluate as run_evaluation
+    from training.assessment import evaluate as run_evaluation
+    from training.tuned import Choice
+    from training.tunings import explicit_parameters
 
     config = TrainingConfig.from_settings(settings)
-    result = finish(run_evaluation(settings, snapshot, config, console), failed=FAILED_EXIT, to=console.file)
-    _show(result, as_json, console)
+    choice = Choice(explicit_parameters(settings))
+    work = run_evaluation(settings, snapshot, config, console, choice, report)
+    result = finish(work, failed=FAILED_EXIT, to=console.file)
+    if as_json:
+        print(json.dumps(result), flush=True)
+        return
+    show_evaluation(result["evaluation"], Console())
+    model = result["model_id"]
+    print(f"model {model[:12]} is in service" if model else "no model is in service: these are the settings'")
+    if report is not None:
+        print(f"report: {result['report']}")
 
 
 def _show(result: dict[str, Any], as_json: bool, console: Console) -> None:
     if as_json:
         print(json.dumps(result), flush=True)
         return
-    Console().print(evaluation_table(result["evaluation"]))
+    show_evaluation(result["evaluation"], Console())
     state, model = result.get("state", "served"), result["model_id"][:12]
     print(f"model {model} is {state}" + (f" as number {result['seq']}" if result.get("seq") else ""))

@@ -14,11 +14,12 @@ from training.interactions import Ids
 from training.judgement import LENGTH, Judged, model_scores, popularity_scores, ranked
 
 _CUT = 10
+METRICS = ("ndcg_at_10", "recall_at_20", "map_at_10", "mrr")
 Metrics = dict[str, NDArray[np.float64]]
 
 
 def user_metrics(lists: NDArray[np.int64], relevant: Sequence[set[int]]) -> Metrics:
-    """Return NDCG@10, Recall@20 and average precision at 10 of each user.
+    """Return NDCG@10, Recall@20, average precision at 10 and reciprocal rank (within 20) of each user.
 
     Parameters
     ----------
@@ -33,10 +34,11 @@ def user_metrics(lists: NDArray[np.int64], relevant: Sequence[set[int]]) -> Metr
                 metrics.ndcg_at_k(ranked_items, wanted, _CUT),
                 metrics.recall_at_k(ranked_items, wanted, LENGTH),
                 metrics.average_precision_at_k(ranked_items, wanted, _CUT),
+                metrics.reciprocal_rank(ranked_items, wanted),
             )
         )
     columns = np.array(measured).T
-    return dict(zip(("ndcg_at_10", "recall_at_20", "map_at_10"), columns, strict=True))
+    return dict(zip(METRICS, columns, strict=True))
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,15 @@ class Contest:
             },
             "model": self._figures(self.model, self.lists),
             "popularity": self._figures(self.popular, self.popular_lists),
-            "ndcg_gain": _as_dict(self.gain),
+            "ndcg_gain": interval_as_dict(self.gain),
         }
 
-    def against(self, served: Model, snapshot_s: float) -> dict[str, Any] | None:
+    def against(self, lists: NDArray[np.int64], snapshot_s: float) -> dict[str, Any] | None:
         """Compare with the served model on users whose held-out interactions are newer than its snapshot.
+
+        Parameters
+        ----------
+        lists : int64 [users, 20], the served model's
 
         Returns
         -------
@@ -104,25 +110,25 @@ class Contest:
         fresh = self.judged.held_out_since(snapshot_s)
         if not fresh.any():
             return None
-        lists = ranked(model_scores(served, self.judged), self.judged)
         theirs = user_metrics(lists, self.judged.relevant)["ndcg_at_10"][fresh]
         difference = bootstrap(self.model["ndcg_at_10"][fresh] - theirs, seed=self.seed)
         return {
             "users": int(fresh.sum()),
             "ndcg_at_10": float(theirs.mean()),
-            "difference": _as_dict(difference),
+            "difference": interval_as_dict(difference),
         }
 
     def _figures(self, values: Metrics, lists: NDArray[np.int64]) -> dict[str, Any]:
         shown = [row[row >= 0].tolist() for row in lists]
         listeners = dict(enumerate(self.ids.training_listeners.tolist()))
         figures: dict[str, Any] = {
-            name: _as_dict(bootstrap(value, seed=self.seed)) for name, value in values.items()
+            name: interval_as_dict(bootstrap(value, seed=self.seed)) for name, value in values.items()
         }
         figures["coverage"] = metrics.coverage(shown, len(self.judged.track_ids))
         figures["novelty_bits"] = metrics.novelty(shown, listeners, len(self.ids.user_ids))
         return figures
 
 
-def _as_dict(interval: Interval) -> dict[str, float]:
+def interval_as_dict(interval: Interval) -> dict[str, float]:
+    """Return an interval as it is kept."""
     return {"value": interval.mean, "low": interval.low, "high": interval.high}

@@ -3,15 +3,19 @@
 import hashlib
 from typing import Any
 
-from connections.documents import Database
+import numpy as np
+
+from connections.documents import Database, answered
 from connections.event_log import LogReader
 from connections.feature_store import scaled_features
 from connections.model_store import load_model, model_document, served
 from connections.snapshot_store import SnapshotStore
 from recommender.history import FOLD_VERSION
+from schemas.documents import TRACKS
 from schemas.errors import InvalidModel, InvalidSnapshot
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
+from training.artists import Artists
 from training.gate import Served
 from training.placement import Features
 
@@ -68,6 +72,20 @@ async def read_features(database: Database) -> Features:
         The stored standardisation does not match its hash.
     """
     return Features(*await scaled_features(database))
+
+
+async def read_artists(database: Database) -> Artists:
+    """Return who made each track of the catalogue.
+
+    Raises
+    ------
+    DocumentsUnavailable
+        MongoDB did not answer.
+    """
+    cursor = database[TRACKS.name].find({}, {"artist_id": 1}).sort("_id", 1)
+    found = await answered(cursor.to_list(None), "reading the artists")
+    ids = np.array([(track["_id"], track["artist_id"]) for track in found], np.int64).reshape(-1, 2)
+    return Artists(ids[:, 0], ids[:, 1])
 
 
 async def read_served(database: Database) -> Served | None:

@@ -17,7 +17,7 @@ from schemas.errors import InvalidSnapshot
 from training.configuration import TrainingConfig
 from training.preparation import KEPT, prepare_batches
 
-_PREPARED = (
+PREPARED_COLUMNS = (
     "user_id string, outcome string, clipped int, timed boolean, ticket long, "
     "track_ids array<long>, strengths array<float>, held_out array<boolean>, last_s array<long>"
 )
@@ -55,7 +55,7 @@ def prepared_users(spark: SparkSession, part_uris: Sequence[str], config: Traini
         raise InvalidSnapshot("a snapshot without parts cannot be trained on")
     parts = spark.read.schema("user_id string, history binary").parquet(*part_uris)
     spread = parts.repartition(config.blocks, "user_id")
-    prepared = spread.mapInArrow(partial(prepare_batches, config=config), _PREPARED)
+    prepared = spread.mapInArrow(partial(prepare_batches, config=config), PREPARED_COLUMNS)
     return prepared.persist(StorageLevel.MEMORY_AND_DISK)
 
 

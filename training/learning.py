@@ -12,7 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 from recommender.model import Model, canonical_arrays, rows_of
 from schemas.errors import InvalidModel
 from training import gate
+from training.artists import NO_ARTISTS, Artists
 from training.configuration import TrainingConfig
+from training.contestants import compare
 from training.evaluation import Contest
 from training.fit import Fit, fit, held_out_rmse
 from training.gate import Served
@@ -25,11 +27,12 @@ from training.interactions import (
     prepared_users,
     ratings,
 )
-from training.judgement import Judged, judged_from
+from training.judgement import Judged, judged_from, model_scores, ranked
 from training.placement import Features, Placement, place
 
 Report = Callable[[str], None]
 CANDIDATE = "candidate"
+NO_FEATURES = Features(np.empty(0, np.int64), np.empty((0, 0)))
 STEPS = 6
 
 
@@ -50,6 +53,7 @@ def learn(
     features: Features,
     served: Served | None,
     report: Report,
+    artists: Artists = NO_ARTISTS,
 ) -> Learned:
     """Prepare, judge on a split, fit on everything, place tracks without plays.
 
@@ -64,35 +68,46 @@ def learn(
     ids = dense_ids(prepared)
     _enough(ids, config)
     report(f"fitting on the training share of {len(ids.user_ids)} users and {len(ids.track_ids)} tracks")
-    evaluation, verdicts = _judge(spark, prepared, ids, config, served, report)
+    evaluation, verdicts = _judge(spark, prepared, ids, config, features, artists, served, report)
     report("fitting on everything")
     final = _fit(spark, prepared, ids, config, training_only=False)
     verdicts["finite"] = gate.not_finite(final.rows)
     evaluation["gate"] = gate.in_words(verdicts)
     report("placing tracks without plays")
-    arrays, placed = _arrays(final, ids, features)
+    arrays, placed = _arrays(final, ids, features, ids.listeners)
     evaluation |= {"outliers": counts, "fit_s": round(final.fit_s, 2), "placed": _placed(placed)}
     evaluation["model"]["tracks"] = len(arrays["track_ids"])
     prepared.unpersist()
     return Learned(arrays, final.rank, evaluation, gate.reasons(verdicts))
 
 
-def judge_served(
+def assess(
     spark: SparkSession,
     part_uris: Sequence[str],
     config: TrainingConfig,
-    model: Model,
+    features: Features,
+    served: Served | None,
     report: Report,
+    artists: Artists = NO_ARTISTS,
 ) -> dict[str, Any]:
-    """Judge a published model on the split of a snapshot; it may have seen what is held out."""
+    """Judge a configuration on the split of a snapshot: a fit on the training share, thrown away afterwards.
+
+    The served model stands beside it as it is; it may have learned from what is held out.
+
+    Raises
+    ------
+    InvalidModel
+        There is too little to learn from.
+    """
     report("reading the snapshot")
     prepared = prepared_users(spark, part_uris, config)
+    counts = outcome_counts(prepared)
     ids = dense_ids(prepared)
     _enough(ids, config)
-    judged = _judged(prepared, ids, config)
-    report(f"ranking {judged.users} users over {len(ids.track_ids)} tracks")
-    contest = Contest.between(model, judged, ids, config.seed)
-    return contest.as_dict()
+    report(f"fitting on the training share of {len(ids.user_ids)} users and {len(ids.track_ids)} tracks")
+    evaluation, _ = _judge(spark, prepared, ids, config, features, artists, served, report)
+    prepared.unpersist()
+    return evaluation | {"outliers": counts}
 
 
 def _enough(ids: Ids, config: TrainingConfig) -> None:
@@ -123,6 +138,8 @@ def _judge(
     prepared: DataFrame,
     ids: Ids,
     config: TrainingConfig,
+    features: Features,
+    artists: Artists,
     served: Served | None,
     report: Report,
 ) -> tuple[dict[str, Any], gate.Verdicts]:
@@ -133,42 +150,51 @@ def _judge(
     broken = gate.not_finite(trial.rows)
     if broken:
         raise InvalidModel(broken)
-    contest = Contest.between(trial_model(trial, ids, config), judged, ids, config.seed)
+    contest = Contest.between(trial_model(trial, ids, config, features), judged, ids, config.seed)
     evaluation = contest.as_dict()
     verdicts: gate.Verdicts = {
         "covering": gate.not_covering(contest.folded, judged.users, contest.lists),
         "popularity": gate.not_better_than_popularity(contest.gain, judged.users),
     }
+    served_lists = None
     if served is not None:
-        evaluation["served"] = contest.against(served.model, served.snapshot_s)
+        served_lists = ranked(model_scores(served.model, judged), judged)
+        evaluation["served"] = contest.against(served_lists, served.snapshot_s)
         verdicts["served"] = gate.worse_than_served(evaluation, served.evaluation)
+    evaluation |= compare(spark, prepared, contest, config, artists, served_lists)
     evaluation["rmse"] = held_out_rmse(trial, held_out_ratings(spark, prepared, ids))
     evaluation["judge_s"] = round(time.monotonic() - began, 2)
     return evaluation, verdicts
 
 
-def trial_model(trial: Fit, ids: Ids, config: TrainingConfig) -> Model:
-    """Return a fit on the training share as a model, to be judged and thrown away."""
+def trial_model(trial: Fit, ids: Ids, config: TrainingConfig, features: Features = NO_FEATURES) -> Model:
+    """Return a fit on the training share as a model, to be judged and thrown away.
+
+    Tracks that nobody played in the training share are placed by their sound, as in a published model.
+    """
+    arrays, _ = _arrays(trial, ids, features, ids.training_listeners)
     return Model.build(
         CANDIDATE,
-        ids.track_ids[trial.items],
-        trial.rows,
-        np.ones(len(trial.items), bool),
-        ids.training_listeners[trial.items].astype(np.float32),
+        arrays["track_ids"],
+        arrays["item_factors"],
+        arrays["fitted"],
+        arrays["popularity"],
         config.reg_param,
         config.alpha,
     )
 
 
-def _arrays(final: Fit, ids: Ids, features: Features) -> tuple[dict[str, NDArray[Any]], Placement]:
-    fitted_ids = ids.track_ids[final.items]
-    placed = place(features.scaled, rows_of(fitted_ids, features.track_ids), final.rows)
+def _arrays(
+    fitted: Fit, ids: Ids, features: Features, listeners: NDArray[np.int64]
+) -> tuple[dict[str, NDArray[Any]], Placement]:
+    fitted_ids = ids.track_ids[fitted.items]
+    placed = place(features.scaled, rows_of(fitted_ids, features.track_ids), fitted.rows)
     track_ids = np.concatenate((fitted_ids, features.track_ids[placed.at]))
     order = np.argsort(track_ids)
-    rows = np.concatenate((final.rows, placed.rows))
-    fitted = np.arange(len(track_ids)) < len(fitted_ids)
-    listeners = np.concatenate((ids.listeners[final.items], np.zeros(len(placed.at))))
-    return canonical_arrays(track_ids[order], rows[order], fitted[order], listeners[order]), placed
+    rows = np.concatenate((fitted.rows, placed.rows))
+    known = np.arange(len(track_ids)) < len(fitted_ids)
+    heard = np.concatenate((listeners[fitted.items], np.zeros(len(placed.at))))
+    return canonical_arrays(track_ids[order], rows[order], known[order], heard[order]), placed
 
 
 def _placed(placed: Placement) -> dict[str, Any]:

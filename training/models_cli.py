@@ -1,6 +1,7 @@
 """``python -m training models``: list, show, log, compare, promote and rollback."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from connections.documents import open_documents
+from connections.model_reports import load_report
 from schemas.documents import Decision, Pointer
 from schemas.settings import Settings
 from training.ending import finish
+from training.evaluation_tables import show_evaluation
 from training.models import iso
-from training.progress import evaluation_table
 
 models_cli = typer.Typer(no_args_is_help=True, help="Published and refused models, and what was decided.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -40,13 +42,22 @@ def list_models(as_json: Json = False) -> None:
 
 
 @models_cli.command()
-def show(model_id: str, as_json: Json = False) -> None:
+def show(
+    model_id: str,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write the page about its newest judgement to this file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Show one model, its evaluation and what was decided; the beginning of the id is enough."""
     from training.decisions import decisions_about
     from training.models import one_model
+    from training.report_page import write_page
 
     async def read(database: Any) -> Any:
         found = await one_model(database, model_id)
+        if report is not None:
+            write_page(report, await load_report(database, found["_id"]))
         return found | {"decisions": await decisions_about(database, found["_id"], 100)}
 
     found = finish(_with_documents(read))
@@ -56,8 +67,10 @@ def show(model_id: str, as_json: Json = False) -> None:
     console = Console()
     for name in ("_id", "state", "reason", "seq", "snapshot_id", "training_id", "rank", "items"):
         console.print(f"{name.lstrip('_'):12} {found.get(name)}", highlight=False)
-    console.print(evaluation_table(found["metrics"]))
+    show_evaluation(found["metrics"], console)
     console.print(_decision_table(found["decisions"]))
+    if report is not None:
+        print(f"report: {report.resolve()}")
 
 
 @models_cli.command()

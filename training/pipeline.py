@@ -1,4 +1,4 @@
-"""One training from a snapshot to a served or refused model, and one evaluation of the served model."""
+"""One training from a snapshot to a served or refused model."""
 
 import asyncio
 import time
@@ -8,10 +8,11 @@ from typing import Any
 from rich.console import Console
 
 from connections.documents import Database, open_documents
+from connections.model_reports import save_report
 from connections.model_store import model_document, next_seq, prune_models, refuse_model, served
 from connections.snapshot_store import SnapshotStore
-from recommender.model import model_digest
-from schemas.errors import InvalidInput, InvalidModel, InvalidSnapshot, SegueError
+from recommender.model import PARAMETERS, model_digest
+from schemas.errors import InvalidModel, InvalidSnapshot, SegueError
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from training.configuration import TrainingConfig, training_id
@@ -21,24 +22,34 @@ from training.inputs import (
     find_snapshot,
     log_generation,
     part_uris,
+    read_artists,
     read_features,
     read_served,
 )
-from training.learning import STEPS, Learned, Report, judge_served, learn
+from training.learning import STEPS, Learned, Report, learn
 from training.lease import training_lease
 from training.progress import Progress
 from training.publication import finish_activation, publish
+from training.report_page import Subject, render
 from training.session import in_spark
+from training.tuned import NO_CHOICE, Choice, chosen_parameters
+from training.tunings import Tuned
 
 
 async def train(
-    settings: Settings, snapshot_id: str, config: TrainingConfig, console: Console, asked: Asked
+    settings: Settings,
+    snapshot_id: str,
+    config: TrainingConfig,
+    console: Console,
+    asked: Asked,
+    choice: Choice = NO_CHOICE,
 ) -> dict[str, Any]:
     """Train on a snapshot and publish the model, or refuse it with a reason.
 
     Parameters
     ----------
     asked : who wants it, and why: kept with the decision
+    choice : how the parameters are chosen; ``config`` has those that were given
 
     Returns
     -------
@@ -59,42 +70,12 @@ async def train(
     async with open_documents(settings) as database, training_lease(database, waiting):
         await finish_activation(settings, database)
         manifest = find_snapshot(store, generation, snapshot_id)
-        result = await _train_on(settings, database, store, manifest, config, console, asked)
+        config = config.sized_for(manifest.users)
+        if choice.budget is not None:
+            _enough_users(manifest, config)
+        config, tuned = await chosen_parameters(settings, database, manifest, config, choice, console)
+        result = await _train_on(settings, database, store, manifest, config, console, asked, tuned)
     return result | {"seconds": round(time.monotonic() - began, 1)}
-
-
-async def evaluate(
-    settings: Settings, snapshot_id: str, config: TrainingConfig, console: Console
-) -> dict[str, Any]:
-    """Judge the served model on a snapshot's split; it may have learned from what is held out.
-
-    Raises
-    ------
-    InvalidInput
-        No model is in service.
-    """
-    generation = await log_generation(settings)
-    store = SnapshotStore(settings.snapshot_location)
-    manifest = find_snapshot(store, generation, snapshot_id)
-    async with open_documents(settings) as database:
-        current = await read_served(database)
-    if current is None:
-        raise InvalidInput("no model is in service: run `segue train`")
-    uris = part_uris(store, manifest)
-    config = config.sized_for(manifest.users)
-    evaluation = await in_spark(
-        settings,
-        "judge",
-        lambda spark: judge_served(spark, uris, config, current.model, console.print),
-        blocks=config.blocks,
-    )
-    seen = current.snapshot_s * 1000 >= manifest.holds_until_ms
-    return {
-        "model_id": current.model.model_id,
-        "snapshot_id": manifest.snapshot_id,
-        "trained_on_this_snapshot_or_newer": seen,
-        "evaluation": evaluation,
-    }
 
 
 async def _train_on(
@@ -105,15 +86,15 @@ async def _train_on(
     config: TrainingConfig,
     console: Console,
     asked: Asked,
+    tuned: Tuned | None,
 ) -> dict[str, Any]:
-    config = config.sized_for(manifest.users)
     features = await read_features(database)
     name = training_id(config, describe_inputs(manifest, features))
     same = await _already_served(database, name, manifest)
     if same is not None:
         console.print("the served model was trained on exactly these inputs")
         return same
-    current = await read_served(database)
+    current, artists = await read_served(database), await read_artists(database)
     uris = part_uris(store, manifest)
     progress = Progress(database, f"training-{name[:16]}", STEPS + 1, console)
     try:
@@ -122,9 +103,10 @@ async def _train_on(
         learned = await in_spark(
             settings,
             "train",
-            lambda spark: learn(spark, uris, config, features, current, report),
+            lambda spark: learn(spark, uris, config, features, current, report, artists),
             blocks=config.blocks,
         )
+        learned.evaluation["tuning"] = tuned.as_dict() if tuned else None
         document = _document(learned, name, manifest, config)
         result = await _settle(settings, database, document, learned, progress, asked)
     except SegueError as error:
@@ -162,9 +144,11 @@ async def _settle(
     progress: Progress,
     asked: Asked,
 ) -> dict[str, Any]:
-    """Publish, or leave the reason for the refusal."""
-    if learned.reasons:
-        reason = "; ".join(learned.reasons)
+    """Publish, or leave the reason for the refusal; the page about the judgement is stored either way."""
+    reason = "; ".join(learned.reasons) or None
+    page = render(_subject(document, REFUSED if reason else PUBLISHED, reason))
+    await save_report(database, document["_id"], document["snapshot_id"], page)
+    if reason:
         numbered = document | {"seq": await next_seq(database)}
         await refuse_model(database, numbered, reason)
         await record_refusal(database, reason, asked, numbered)
@@ -204,6 +188,18 @@ def _document(learned: Learned, name: str, manifest: Manifest, config: TrainingC
         "metrics": learned.evaluation | {"snapshot": snapshot},
         "created_ms": time.time_ns() // 1_000_000,
     }
+
+
+def _subject(document: dict[str, Any], state: str, reason: str | None) -> Subject:
+    return Subject(
+        model_id=document["_id"],
+        state=state,
+        reason=reason,
+        snapshot_id=document["snapshot_id"],
+        parameters={name: document[name] for name in PARAMETERS},
+        evaluation=document["metrics"],
+        created_ms=document["created_ms"],
+    )
 
 
 def _result(document: dict[str, Any], state: str, reason: str | None, seq: int | None) -> dict[str, Any]:

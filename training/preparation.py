@@ -70,7 +70,7 @@ def prepare_user(history: History, user_id: str, config: TrainingConfig) -> Prep
         return _left_out(NO_POSITIVE)
     values = np.clip(signed, -config.max_strength, config.max_strength)
     last_s = _last_s(history.interactions, track_ids)
-    held_out, timed = hold_out(values, last_s, _random(config.seed, user_id), config.held_out_share)
+    held_out, timed = hold_out(values, last_s, seeded(config.seed, "split", user_id), config.held_out_share)
     return PreparedUser(
         KEPT,
         int((values != signed).sum()),
@@ -173,8 +173,9 @@ def _digest(seed: int, purpose: str, user_id: str) -> bytes:
     return hashlib.blake2b(f"{seed}:{purpose}:{user_id}".encode(), digest_size=8).digest()
 
 
-def _random(seed: int, user_id: str) -> np.random.Generator:
-    return np.random.default_rng(int.from_bytes(_digest(seed, "split", user_id), "big"))
+def seeded(seed: int, purpose: str, user_id: str) -> np.random.Generator:
+    """Return a generator that depends on these three alone."""
+    return np.random.default_rng(int.from_bytes(_digest(seed, purpose, user_id), "big"))
 
 
 def _ticket(seed: int, user_id: str) -> int:

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from recommender.metrics import (
     average_precision_at_k,
     bootstrap,
+    bootstrap_columns,
     bootstrap_ratio,
     coverage,
+    gini,
     ndcg_at_k,
     novelty,
     recall_at_k,
+    reciprocal_rank,
 )
 
 # list, relevant, k, NDCG, recall, average precision: worked by hand
@@ -115,3 +118,44 @@ def test_a_ratio_draws_its_users_in_pairs() -> None:
 
 def test_a_ratio_to_nothing_is_infinite() -> None:
     assert bootstrap_ratio([0.5, 0.5], [0.0, 0.0], seed=1).mean == np.inf
+
+
+@pytest.mark.parametrize(
+    ("ranked", "relevant", "expected"),
+    [([1, 2, 3], {1, 3}, 1.0), ([1, 2, 3], {3}, 1 / 3), ([1, 2, 3], {9}, 0.0), ([], {1}, 0.0)],
+)
+def test_the_reciprocal_rank_is_that_of_the_first_hit(
+    ranked: list[int], relevant: set[int], expected: float
+) -> None:
+    assert reciprocal_rank(ranked, relevant) == pytest.approx(expected)
+
+
+def test_gini_is_none_when_all_are_shown_alike_and_nearly_one_when_one_is() -> None:
+    assert gini([3, 3, 3, 3]) == 0.0
+    assert gini([0, 0, 0, 8]) == pytest.approx(3 / 4)
+    assert gini([4, 1, 3, 2]) == pytest.approx(1 / 4)  # (1*-3 + 2*-1 + 3*1 + 4*3) / (4*10)
+    assert gini([0, 0]) == 0.0
+    for nobody in ([], [1, -1]):
+        with pytest.raises(ValueError, match="at least one count"):
+            gini(nobody)
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=12))
+def test_gini_is_half_the_mean_difference_over_the_mean(counts: list[int]) -> None:
+    values = np.array(counts, float)
+    if values.sum() > 0:
+        differences = np.abs(values[:, None] - values[None, :]).mean()
+        assert gini(counts) == pytest.approx(differences / (2 * values.mean()), abs=1e-12)
+
+
+def test_columns_see_the_same_draws_so_their_difference_is_paired() -> None:
+    values = np.random.default_rng(3).random((60, 2))
+    shifted = np.column_stack((values[:, 0], values[:, 0] - 0.25))
+
+    alone = bootstrap(values[:, 0], seed=1)
+    first, second = bootstrap_columns(shifted, seed=1)
+    [difference] = bootstrap_columns(shifted[:, :1] - shifted[:, 1:], seed=1)
+
+    assert (first.low, first.mean, first.high) == pytest.approx((alone.low, alone.mean, alone.high))
+    assert second.high == pytest.approx(first.high - 0.25)
+    assert (difference.low, difference.high) == pytest.approx((0.25, 0.25))

@@ -67,8 +67,8 @@ def test_a_model_that_knows_nothing_of_a_user_has_no_hit() -> None:
 
 def test_only_users_whose_held_out_events_are_newer_are_compared_with_the_served_model() -> None:
     contest = Contest.between(checkerboard(), judged(), ids([1, 1, 1, 1]), seed=1)
-    found = contest.against(checkerboard(), 200.0)
+    found = contest.against(contest.lists, 200.0)
     assert found is not None
     assert found["users"] == 1
     assert found["difference"]["value"] == 0.0
-    assert contest.against(checkerboard(), 300.0) is None
+    assert contest.against(contest.lists, 300.0) is None

@@ -53,12 +53,31 @@ def test_taste_is_learned_and_tracks_without_plays_are_placed_by_their_sound(lea
     assert learned.evaluation["split"]["kind"] == "time"
     assert learned.evaluation["ndcg_gain"]["low"] > 0.2
     assert 0 < learned.evaluation["rmse"] < 1
+    against = learned.evaluation["against"]
+    assert list(against) == ["model", "item_knn", "decayed_popularity", "popularity"]
+    assert learned.evaluation["absent"] == {"served": "no model is in service"}
+    assert against["item_knn"]["ndcg_at_10"]["low"] > against["decayed_popularity"]["ndcg_at_10"]["high"]
     placed = learned.arrays["track_ids"][~learned.arrays["fitted"]]
     assert placed.tolist() == list(range(49, 61))
     rows = learned.arrays["item_factors"]
     for at, track_id in enumerate(range(49, 61), start=48):
         nearest = np.argsort(-(rows[:48] @ rows[at]) / np.linalg.norm(rows[:48], axis=1))[:3]
         assert {int(n) % STYLES for n in nearest} == {(track_id - 1) % STYLES}
+
+
+def test_a_track_that_nobody_played_in_the_training_share_is_ranked_by_its_sound(learner: Learner) -> None:
+    histories = tasteful()
+    for number, (name, history) in enumerate(list(histories.items())[:12]):
+        # the latest play of all is of a new track of the first style: it is held out, so nobody trained on it
+        histories[name] = apply(history, play(49 if number % 2 else 55, 1_800_000_000_000))
+    styles = np.eye(STYLES)[(np.arange(1, 61) - 1) % STYLES]
+    features = Features(np.arange(1, 61), styles)
+    for sound, found in ((features, True), (NO_FEATURES, False)):
+        learned = learner(histories, features=sound)
+        [cold] = [one for one in learned.evaluation["segments"] if one["name"] == "cold tracks"]
+        assert (cold["users"], cold["held_out"]) == (12, 12)
+        assert (cold["figures"]["model"]["recall_at_20"]["value"] > 0) is found
+        assert cold["figures"]["item_knn"]["recall_at_20"]["value"] == 0
 
 
 def test_equal_inputs_give_equal_factors(learner: Learner) -> None:
