@@ -35,8 +35,8 @@ def sides_of(config: TrainingConfig, users: int, items: int) -> dict[str, Side]:
     """Return the contestants that are tuned; ``users`` and ``items`` are the share's."""
     ours = {name: one for name, one in als_space(users, items).items() if name != "rank"}
     theirs: Space = {
-        # not multiplied by a row's interactions, as Spark's is: so the range is wider
-        "regularization": FloatDistribution(0.01, 300.0, log=True),
+        # Spark multiplies its own by the number of a row's interactions: these are ten to fifty here
+        "regularization": FloatDistribution(0.1, 100.0, log=True),
         "alpha": FloatDistribution(0.1, 40.0, log=True),
         "iterations": IntDistribution(5, 15),
     }
@@ -49,7 +49,9 @@ def sides_of(config: TrainingConfig, users: int, items: int) -> dict[str, Side]:
     return {
         "ours": Side(ours, begin, _Ours(config)),
         "implicit": Side(
-            theirs, {"regularization": 0.01, "alpha": 1.0, "iterations": 15}, _Implicit(config.rank)
+            theirs,
+            {"regularization": 10.0, "alpha": config.alpha, "iterations": config.max_iter},
+            _Implicit(config.rank),
         ),
         "item_knn": Side(near, {"neighbours": NEIGHBOURS, "shrinkage": SHRINKAGE}, _neighbour_lists),
         "ease": Side(linear, {"penalty": 250.0}, _ease_lists),
