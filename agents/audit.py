@@ -51,7 +51,7 @@ async def fold_again(reader: LogReader, partition: int, end: int) -> tuple[Parti
     """Return the fold of a partition below ``end``, and each user's last applied offset."""
     state = PartitionState(partition)
     last: dict[str, int] = {}
-    async for records in reader.read(partition, 0, end):
+    async for records in reader.read_tuples(partition, 0, end):
         for result in state.fold(records):
             if result.outcome is Outcome.APPLIED and result.user_id is not None:
                 last[result.user_id] = result.offset

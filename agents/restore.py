@@ -68,8 +68,8 @@ class Restorer:
         if start >= end:
             return
         async with LogReader(self._settings) as reader:
-            async for records in reader.read(partition, start, end):
-                yield list(records)
+            async for records in reader.read_tuples(partition, start, end):
+                yield records
 
     async def folded_again(
         self, partition: int, start: int, end: int

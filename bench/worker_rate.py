@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
 async def _measured(settings: Settings, count: int, users: int, repeats: int) -> dict[str, Any]:
     await ensure_topics(settings)
     await append_plays(settings, count, users)
-    expected, ends = await _expected(settings, users)
+    expected, ends = await expected_digests(settings, users)
     bare: list[float] = []
     ours: list[float] = []
     equal = True
@@ -64,12 +64,12 @@ async def _measured(settings: Settings, count: int, users: int, repeats: int) ->
     }
 
 
-async def _expected(settings: Settings, users: int) -> tuple[dict[int, str], dict[int, int]]:
+async def expected_digests(settings: Settings, users: int) -> tuple[dict[int, str], dict[int, int]]:
     """Return the digests of an independent fold, and the ends of the log."""
     states, ends = await write_start(settings, users)
     async with LogReader(settings) as reader:
         for partition, end in ends.items():
-            async for records in reader.read(partition, 1, end):
+            async for records in reader.read_tuples(partition, 1, end):
                 states[partition].fold(records)
     return {partition: state.digest() for partition, state in states.items()}, ends
 

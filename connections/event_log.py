@@ -3,19 +3,21 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
+from connections.log_fetch import Record, fetched
 from schemas import events
 from schemas.errors import LogBroken, LogMismatch, LogUnavailable, MalformedEvent
 from schemas.settings import Settings
 from schemas.topics import PLAYS, Topic
 
-_READ_MAX_RECORDS = 5_000
 _READ_FETCH_BYTES = 4_194_304
+_FETCH_WAIT_MS = 20  # one that waits for more delays the next, which may be for another partition
 _MAX_REQUEST_BYTES = 1_000_000
 _STOP_S = 0.5
 _METADATA_S = 5.0
@@ -150,10 +152,6 @@ class LogReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            max_partition_fetch_bytes=self._fetch_bytes,
-            # a fetch that waits for more delays the next one, which may be for another partition
-            fetch_max_wait_ms=20,
-            check_crcs=True,
         )
         try:
             await consumer.start()
@@ -177,38 +175,46 @@ class LogReader:
     async def read(
         self, partition: int, start: int, end: int, *, timeout_s: float = 30.0
     ) -> AsyncIterator[list[LogRecord]]:
-        """Yield the records ``[start, end)`` of a partition, in order, in lists.
+        """Yield the records ``[start, end)`` of a partition, in order, in lists, as ``read_tuples``."""
+        async for records in self.read_tuples(partition, start, end, timeout_s=timeout_s):
+            yield list(map(LogRecord._make, records))
+
+    async def read_tuples(
+        self, partition: int, start: int, end: int, *, timeout_s: float = 30.0
+    ) -> AsyncIterator[list[Record]]:
+        """Yield ``(offset, key, value)`` of ``[start, end)``, in order, in lists: for who reads them all.
 
         Raises
         ------
         LogUnavailable
-            No record came for ``timeout_s`` although the range is not read.
+            No record came for ``timeout_s`` although the range is not read, or one is damaged.
         LogMismatch
             The log does not hold the range.
         """
-        consumer = self._require()
-        where = TopicPartition(self._name, partition)
-        consumer.assign([where])
-        consumer.seek(where, start)
         position = start
-        while position < end:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    found = await consumer.getone(where)
-                    rest = (await consumer.getmany(where, max_records=_READ_MAX_RECORDS)).get(where, [])
-            except OffsetOutOfRangeError as error:
-                raise LogMismatch(
-                    f"{self._name}/{partition} holds no offset {position}: "
-                    "its records were deleted, or the log was made anew"
-                ) from error
-            except (KafkaError, TimeoutError) as error:
-                raise LogUnavailable(
-                    f"reading {self._name}/{partition} at offset {position}: {error!r}"
-                ) from error
-            records = [LogRecord(r.offset, r.key, r.value) for r in (found, *rest) if r.offset < end]
-            if records:
-                yield records
-            position = (rest[-1] if rest else found).offset + 1
+        lists = fetched(
+            self._require()._client,
+            TopicPartition(self._name, partition),
+            start,
+            end,
+            fetch_bytes=self._fetch_bytes,
+            wait_ms=_FETCH_WAIT_MS,
+            timeout_s=timeout_s,
+        )
+        try:
+            async with aclosing(lists):
+                async for records in lists:
+                    yield records
+                    position = records[-1][0] + 1
+        except OffsetOutOfRangeError as error:
+            raise LogMismatch(
+                f"{self._name}/{partition} holds no offset {position}: "
+                "its records were deleted, or the log was made anew"
+            ) from error
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable(
+                f"reading {self._name}/{partition} at offset {position}: {error!r}"
+            ) from error
 
     async def end_offsets(self) -> dict[int, int]:
         """Return the end offset of each partition (the offset that the next record gets)."""

@@ -14,6 +14,7 @@ What counts:
 
 from collections.abc import Callable
 from hashlib import blake2b
+from struct import Struct
 
 import numpy as np
 
@@ -47,6 +48,9 @@ _FULL_LISTEN_MS = 240_000
 _KEY_BYTES = 7  # of a track id
 _KIND_BITS = 8 * _KEY_BYTES  # source and flags stand above the track id
 _KIND = 1 << _KIND_BITS
+_ROWS_AND_LAST, _ROWS_AT = Struct("<HQ"), 6  # number of rows and newest event, in the header
+_read_counts, _write_counts = _ROWS_AND_LAST.unpack_from, _ROWS_AND_LAST.pack_into
+_ROW_BYTES, _read_row, _write_row, _pack_row = ROW.size, ROW.unpack_from, ROW.pack_into, ROW.pack
 
 
 def genre_key(name: str) -> int:
@@ -77,34 +81,36 @@ def apply(history: bytes, event: events.UserEvent) -> bytes:
     MalformedEvent
         Listens imported from a sixteenth source: the history has room for fifteen.
     """
+    buffer = bytearray(history)
+    apply_to(buffer, event)
+    return bytes(buffer)
+
+
+def apply_to(history: bytearray, event: events.UserEvent) -> None:
+    """Apply an event in place, as ``apply``; after an error the history is to be thrown away."""
     if type(event) is events.Play:
-        return _play(history, event)
-    parts = Sections.of(history)
+        _play(history, event)
+        return
+    parts = Sections.of(bytes(history))
     parts.last_event_ms = max(parts.last_event_ms, event.server_time_ms)
     _APPLY[type(event)](parts, event)
-    return parts.pack()
+    history[:] = parts.pack()
 
 
-def _play(history: bytes, play: events.Play) -> bytes:
+def _play(history: bytearray, play: events.Play) -> None:
     """Apply a play: nearly all events are, so its row is replaced without taking the history apart."""
-    encoding, sessions, sources, genres, artists, rows, last_ms, evicted_ms = HEADER.unpack_from(history)
-    now_ms = play.server_time_ms
-    rows_at = len(history) - ROW.size * rows
-    at = _find(history, rows_at, play.track_id, HERE)
+    rows, last_ms = _read_counts(history, _ROWS_AT)
+    track_id, now_ms = play.track_id, play.server_time_ms
+    at = _find(history, len(history) - _ROW_BYTES * rows, track_id, HERE)
     if at < 0:
-        at, rows = len(history), rows + 1
-        head, counts = play.track_id, 0
+        rows += 1
+        history += _pack_row(track_id, now_ms // 1000, _counted(0, play))
     else:
-        head, _, counts = ROW.unpack_from(history, at)
-    changed = b"".join(
-        (
-            HEADER.pack(encoding, sessions, sources, genres, artists, rows, max(last_ms, now_ms), evicted_ms),
-            history[HEADER.size : at],
-            ROW.pack(head, now_ms // 1000, _counted(counts, play)),
-            history[at + ROW.size :],
-        )
-    )
-    return changed if rows <= MAX_INTERACTIONS else _bounded(changed)
+        head, _, counts = _read_row(history, at)
+        _write_row(history, at, head, now_ms // 1000, _counted(counts, play))
+    _write_counts(history, _ROWS_AT, rows, now_ms if now_ms > last_ms else last_ms)
+    if rows > MAX_INTERACTIONS:
+        history[:] = _bounded(bytes(history))
 
 
 def _counted(counts: int, play: events.Play) -> int:
@@ -119,12 +125,16 @@ def _counted(counts: int, play: events.Play) -> int:
     return counts
 
 
-def _find(data: bytes, start: int, track_id: int, source: int) -> int:
+def _find(data: bytes | bytearray, start: int, track_id: int, source: int) -> int:
     """Return where the row of (track, source) begins, rows beginning at ``start``, or -1."""
     key = track_id.to_bytes(_KEY_BYTES, "little")
-    at = data.find(key, start)
-    while at >= 0 and ((at - start) % ROW.size or data[at + _KEY_BYTES] >> 4 != source):
-        at = data.find(key, at + 1)
+    # rows are full of zeros, so that what ends in zeros is searched for at half the speed
+    part = key.rstrip(b"\0") if track_id > 255 else key
+    at = data.find(part, start)
+    while at >= 0 and (
+        (at - start) % _ROW_BYTES or data[at + _KEY_BYTES] >> 4 != source or not data.startswith(key, at)
+    ):
+        at = data.find(part, at + 1)
     return at
 
 

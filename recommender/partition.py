@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from recommender.encoding import EMPTY
-from recommender.history import FOLD_VERSION, apply
-from recommender.windows import Outcome, admit
+from recommender.history import FOLD_VERSION, apply_to
+from recommender.windows import Outcome, note
 from schemas import events
 from schemas.errors import HoleInLog, MalformedEvent
 
@@ -70,9 +70,7 @@ class PartitionState:
         folded: list[Folded] = []
         for offset, key, value in records:
             if offset != self.position:
-                raise HoleInLog(
-                    f"partition {self.partition}: offset {offset} was delivered, {self.position} is next"
-                )
+                raise hole(self.partition, self.position, offset)
             result = self._fold_one(offset, key, value)
             if on_barrier is not None and type(result.event) is events.Barrier:
                 on_barrier(self, result.event)
@@ -105,10 +103,11 @@ class PartitionState:
                 return self._control(offset, key, event)
             user_id = events.decode_user_id(key)
             _check_supported(event)
-            history = self.histories.get(user_id, EMPTY)
-            outcome, history = admit(history, event.session, event.seq, event.client_time_ms)
+            history = bytearray(self.histories.get(user_id, EMPTY))
+            outcome = note(history, event.session, event.seq, event.client_time_ms)
             if outcome is Outcome.APPLIED:
-                self.histories[user_id] = apply(history, event)
+                apply_to(history, event)
+                self.histories[user_id] = bytes(history)
         except MalformedEvent as error:
             return Folded(offset, Outcome.DEAD, None, None, str(error))
         return Folded(offset, outcome, user_id, event, None)
@@ -121,6 +120,11 @@ class PartitionState:
         elif isinstance(event, events.Activate) and event.seq > self.model_seq:
             self.model_id, self.model_seq = event.model_id, event.seq
         return Folded(offset, Outcome.CONTROL, None, event, None)
+
+
+def hole(partition: int, position: int, offset: int) -> HoleInLog:
+    """Return the error that a record is not the one at the position."""
+    return HoleInLog(f"partition {partition}: offset {offset} was delivered, {position} is next")
 
 
 def _check_supported(event: events.UserEvent) -> None:

@@ -18,6 +18,8 @@ SEEN = 64
 MAX_SESSIONS = 32
 _MASK = (1 << SEEN) - 1
 _SESSIONS_AT, _EVICTED_AT = 1, HEADER.size - 8  # in the header
+_HEADER_BYTES, _WINDOW_BYTES = HEADER.size, WINDOW.size
+_read_window, _write_window = WINDOW.unpack_from, WINDOW.pack_into
 
 
 class Outcome(StrEnum):
@@ -28,6 +30,9 @@ class Outcome(StrEnum):
     LATE = "late"
     DEAD = "dead"
     CONTROL = "control"
+
+
+_APPLIED, _DUPLICATE, _LATE = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.LATE
 
 
 class Window(NamedTuple):
@@ -58,55 +63,55 @@ def admit(history: bytes, session: str, seq: int, client_time_ms: int) -> tuple[
     -------
     (APPLIED, history that knows the event), or (DUPLICATE | LATE, the same history)
     """
+    buffer = bytearray(history)
+    outcome = note(buffer, session, seq, client_time_ms)
+    return outcome, bytes(buffer) if outcome is Outcome.APPLIED else history
+
+
+def note(history: bytearray, session: str, seq: int, client_time_ms: int) -> Outcome:
+    """Say whether an event is new, and if so note it in place."""
     key = session_key(session)
-    end = HEADER.size + WINDOW.size * history[_SESSIONS_AT]
-    at = _find(history, key, end)
-    if at < 0:
-        evicted_ms = int.from_bytes(history[_EVICTED_AT : HEADER.size], "little")
-        if evicted_ms and client_time_ms <= evicted_ms:
-            return Outcome.LATE, history
-        noted = WINDOW.pack(key, seq, 1, client_time_ms)
-        return Outcome.APPLIED, _with_session(history, end, noted, evicted_ms)
-    _, highest, seen, last_ms = WINDOW.unpack_from(history, at)
+    end = _HEADER_BYTES + _WINDOW_BYTES * history[_SESSIONS_AT]
+    at = last = end - _WINDOW_BYTES  # where nearly always the session stands: the one used last
+    if last < _HEADER_BYTES or not history.startswith(key, last):
+        at = _find(history, key, end)
+        if at < 0:
+            return _note_session(history, end, key, seq, client_time_ms)
+    _, highest, seen, last_ms = _read_window(history, at)
     behind = highest - seq
-    if behind >= SEEN:
-        return Outcome.LATE, history
-    if behind >= 0:
-        if seen >> behind & 1:
-            return Outcome.DUPLICATE, history
-        seen |= 1 << behind
+    if behind < 0:
+        highest, seen = seq, (seen << -behind | 1) & _MASK if behind > -SEEN else 1
+    elif behind >= SEEN:
+        return _LATE
+    elif seen >> behind & 1:
+        return _DUPLICATE
     else:
-        highest, seen = seq, (seen << min(-behind, SEEN) | 1) & _MASK
-    noted = WINDOW.pack(key, highest, seen, max(last_ms, client_time_ms))
-    return Outcome.APPLIED, b"".join((history[:at], history[at + WINDOW.size : end], noted, history[end:]))
+        seen |= 1 << behind
+    if at < last:
+        del history[at : at + _WINDOW_BYTES]
+        history[last:last] = bytes(_WINDOW_BYTES)
+    _write_window(history, last, key, highest, seen, client_time_ms if client_time_ms > last_ms else last_ms)
+    return _APPLIED
 
 
-def _find(history: bytes, key: bytes, end: int) -> int:
+def _find(history: bytearray, key: bytes, end: int) -> int:
     """Return where the window of a session begins, or -1."""
-    at = end - WINDOW.size
-    if at >= HEADER.size and history.startswith(key, at):
-        return at  # nearly always the session used last
-    at = history.find(key, HEADER.size, end)
-    while at >= 0 and (at - HEADER.size) % WINDOW.size:
+    at = history.find(key, _HEADER_BYTES, end)
+    while at >= 0 and (at - _HEADER_BYTES) % _WINDOW_BYTES:
         at = history.find(key, at + 1, end)  # the bytes stand there by chance
     return at
 
 
-def _with_session(history: bytes, end: int, noted: bytes, evicted_ms: int) -> bytes:
-    """Return the history with one more session; the one used longest ago goes when there are too many."""
-    count, start = history[_SESSIONS_AT] + 1, HEADER.size
-    if count > MAX_SESSIONS:
-        _, _, _, last_ms = WINDOW.unpack_from(history, start)
-        count, start = count - 1, start + WINDOW.size
-        evicted_ms = max(evicted_ms, last_ms)
-    return b"".join(
-        (
-            history[:_SESSIONS_AT],
-            count.to_bytes(1, "little"),
-            history[_SESSIONS_AT + 1 : _EVICTED_AT],
-            evicted_ms.to_bytes(8, "little"),
-            history[start:end],
-            noted,
-            history[end:],
-        )
-    )
+def _note_session(history: bytearray, end: int, key: bytes, seq: int, client_time_ms: int) -> Outcome:
+    """Add a session, unless it may be one that was evicted; one goes when there are too many."""
+    evicted_ms = int.from_bytes(history[_EVICTED_AT:_HEADER_BYTES], "little")
+    if evicted_ms and client_time_ms <= evicted_ms:
+        return _LATE
+    history[end:end] = WINDOW.pack(key, seq, 1, client_time_ms)
+    if history[_SESSIONS_AT] < MAX_SESSIONS:
+        history[_SESSIONS_AT] += 1
+        return _APPLIED
+    _, _, _, last_ms = _read_window(history, _HEADER_BYTES)
+    history[_EVICTED_AT:_HEADER_BYTES] = max(evicted_ms, last_ms).to_bytes(8, "little")
+    del history[_HEADER_BYTES : _HEADER_BYTES + _WINDOW_BYTES]
+    return _APPLIED

@@ -23,11 +23,14 @@ class Meter:
         self._cut = dict(cut)
         self._positions = dict.fromkeys(cut, 0)
         self._began = time.monotonic()
+        self._ready: float | None = None
         self.folded = 0
         self.started: dict[int, int] = {}
 
     def found(self, partition: int, position: int) -> None:
         """Note from where a partition is folded."""
+        if self._ready is None:
+            self._ready = time.monotonic()
         self._positions[partition] = position
         self.started[partition] = position
 
@@ -61,8 +64,9 @@ class Meter:
 
     @property
     def per_s(self) -> float:
-        """Records folded a second."""
-        return self.folded / max(self.seconds, 1e-9)
+        """Records folded a second since the first process was ready."""
+        ready = self._began if self._ready is None else self._ready
+        return self.folded / max(time.monotonic() - ready, 1e-9)
 
     def text(self) -> str:
         """Return rate and time left in words."""

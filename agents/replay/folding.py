@@ -16,6 +16,7 @@ from connections.event_log import LogReader
 from connections.replay_store import ReplayStore
 from recommender.encoding import History
 from recommender.history import FOLD_VERSION
+from recommender.open_partition import OpenPartition
 from recommender.partition import Folded, PartitionState
 from schemas import events
 from schemas.errors import HoleInLog, InvalidSnapshot, LogMismatch, SegueError
@@ -127,19 +128,20 @@ async def fold_partition(
         raise LogMismatch(
             f"partition {partition} names log {named} at offset 0, this replay is of {plan.generation}"
         )
-    state = _begin(store, plan, partition)
-    tell(Progress(partition, state.position, begun=True))
+    opened = OpenPartition(_begin(store, plan, partition))
+    tell(Progress(partition, opened.position, begun=True))
     checkpoints = _Checkpoints(job, store)
     try:
-        async for records in reader.read(partition, state.position, cut):
-            _check_names(plan, partition, state.fold(records))
-            tell(Progress(partition, state.position))
-            checkpoints.look(state)
+        async for records in reader.read_tuples(partition, opened.position, cut):
+            _check_names(plan, partition, opened.fold(records))
+            tell(Progress(partition, opened.position))
+            checkpoints.look(opened)
     except StopAsked:
-        checkpoints.write(state)
+        checkpoints.write(opened.closed())
         raise
     except HoleInLog as error:
         raise HoleInLog(f"{error}: the log is not whole, so it cannot be folded") from error
+    state = opened.closed()
     store.write_part(_header(plan, state), sorted(state.histories.items()))
     store.remove_checkpoint(plan.generation, plan.snapshot_id, partition)
 
@@ -187,10 +189,10 @@ class _Checkpoints:
         self._store = store
         self._due = time.monotonic() + job.checkpoint_s
 
-    def look(self, state: PartitionState) -> None:
+    def look(self, opened: OpenPartition) -> None:
         """Write a checkpoint if one is due."""
         if time.monotonic() >= self._due:
-            self.write(state)
+            self.write(opened.closed())
 
     def write(self, state: PartitionState) -> None:
         """Write a checkpoint now."""

@@ -235,8 +235,8 @@ async def _fold_in_steps(job: Job, store: ReplayStore, reader: LogReader, look: 
     class OneByOne:
         first_name = reader.first_name
 
-        async def read(self, partition: int, start: int, end: int) -> AsyncIterator[object]:
-            async for records in reader.read(partition, start, end):
+        async def read_tuples(self, partition: int, start: int, end: int) -> AsyncIterator[object]:
+            async for records in reader.read_tuples(partition, start, end):
                 for record in records:
                     yield [record]
 
@@ -373,9 +373,9 @@ async def test_a_hole_in_the_log_is_refused_with_its_place(log: tuple[Settings, 
         class WithHole:
             first_name = reader.first_name
 
-            async def read(self, partition: int, start: int, end: int) -> AsyncIterator[object]:
-                async for records in reader.read(partition, start, end):
-                    yield [record for record in records if record.offset != 7]
+            async def read_tuples(self, partition: int, start: int, end: int) -> AsyncIterator[object]:
+                async for records in reader.read_tuples(partition, start, end):
+                    yield [record for record in records if record[0] != 7]
 
         with pytest.raises(HoleInLog, match="partition 2: offset 8 was delivered, 7 is next: the log is not"):
             await fold_partition(Job(settings, plan, 1e9), store, WithHole(), 2, lambda _: None)  # type: ignore[arg-type]

@@ -1,0 +1,96 @@
+"""The fold of many records at once: histories are changed in place until somebody wants the state.
+
+It makes what ``PartitionState.fold`` makes, sooner. What an event makes of a history is said by
+``windows.note`` and ``history.apply_to`` alone; a record that is not a play of a user known already goes
+through ``PartitionState`` itself.
+"""
+
+from collections.abc import Iterable
+
+from recommender.history import apply_to
+from recommender.partition import Folded, PartitionState, Record, hole
+from recommender.windows import Outcome, note
+from schemas import events
+from schemas.errors import MalformedEvent
+
+_APPLIED, _DUPLICATE = Outcome.APPLIED, Outcome.DUPLICATE
+
+
+class OpenPartition:
+    """A state that is being folded on.
+
+    Parameters
+    ----------
+    state : becomes this object's own; ``closed`` gives it back
+    """
+
+    def __init__(self, state: PartitionState) -> None:
+        self._state = state
+        self._open: dict[bytes, bytearray] = {}
+
+    @property
+    def position(self) -> int:
+        """Offset of the next record."""
+        return self._state.position
+
+    def fold(self, records: Iterable[Record]) -> list[Folded]:
+        """Fold records in order; return what became of those that are not plays of known users.
+
+        Raises
+        ------
+        HoleInLog
+            A record is not the one at the position; the records before it are folded.
+        """
+        state, known, rest = self._state, self._open, list[Folded]()
+        position, applied, duplicates, late = state.position, 0, 0, 0
+        try:
+            for offset, key, value in records:
+                if offset != position:
+                    raise hole(state.partition, position, offset)
+                history = known.get(key)  # type: ignore[arg-type]  # None is nobody's key
+                event = None if history is None else _play_in(value)
+                if history is None or event is None:
+                    state.position = position
+                    rest.append(self._fold_rest(offset, key, value))
+                else:
+                    outcome = note(history, event.session, event.seq, event.client_time_ms)
+                    if outcome is _APPLIED:
+                        apply_to(history, event)
+                        applied += 1
+                    elif outcome is _DUPLICATE:
+                        duplicates += 1
+                    else:
+                        late += 1
+                position += 1
+        finally:
+            state.position = position
+            _add(state, {_APPLIED: applied, _DUPLICATE: duplicates, Outcome.LATE: late})
+        return rest
+
+    def closed(self) -> PartitionState:
+        """Return the state as it is now. Folding may go on afterwards."""
+        for key, history in self._open.items():
+            self._state.histories[key.decode()] = bytes(history)
+        self._open.clear()
+        return self._state
+
+    def _fold_rest(self, offset: int, key: bytes | None, value: bytes | None) -> Folded:
+        history = None if key is None else self._open.pop(key, None)
+        if key is not None and history is not None:
+            self._state.histories[key.decode()] = bytes(history)
+        [folded] = self._state.fold([(offset, key, value)])
+        if key is not None and folded.user_id in self._state.histories:
+            self._open[key] = bytearray(self._state.histories.pop(folded.user_id))
+        return folded
+
+
+def _add(state: PartitionState, counts: dict[Outcome, int]) -> None:
+    state.counts.update({outcome: count for outcome, count in counts.items() if count})
+
+
+def _play_in(value: bytes | None) -> events.Play | None:
+    try:
+        event = events.decode(value)
+    except MalformedEvent:
+        return None
+    return event if type(event) is events.Play else None
