@@ -5,7 +5,7 @@ same at the block size that a sweep finds fastest (both higher is better); media
 the sides take turns. Both run in one Spark session, on as many cores, from the user factors of one fitted
 model to lists that are computed and thrown away; ours has one BLAS thread in each task. ``equal`` says
 whether every list of ours has the items and rounded scores of a float64 product with a full sort
-(``--checked`` users), and whether all of Spark's agree with ours but for ties within the precision of float32.
+(``--checked`` users), and whether all of Spark's agree with ours but for ties as close as float32 tells.
 ``peak_share``: floating-point operations of the products by our time, over a large SGEMM on all cores.
 """
 

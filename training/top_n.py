@@ -14,7 +14,7 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from recommender.top_n import Items, top_n
+from recommender.top_n import Items
 
 _TOP = "id int, items array<int>, scores array<double>"
 
@@ -38,7 +38,7 @@ def top_n_of_all(
 @lru_cache(maxsize=1)
 def _items(held: "Broadcast[tuple[NDArray[np.int32], NDArray[np.float32]]]") -> Items:
     """Return the items of a broadcast, made once in each Python worker."""
-    return Items.of(held.value[1])
+    return Items(held.value[1])
 
 
 def _top_batches(
@@ -50,8 +50,8 @@ def _top_batches(
     with threadpool_limits(limits=1):  # Spark runs as many of these as there are cores
         for batch in batches:
             features = batch["features"].flatten().to_numpy(zero_copy_only=False)
-            users = features.astype(np.float32, copy=False).reshape(batch.num_rows, items.rows.shape[1])
-            found, scores = top_n(items, users, n)
+            users = features.astype(np.float32, copy=False).reshape(batch.num_rows, items.rank)
+            found, scores = items.top_n(users, n)
             offsets = pa.array(np.arange(0, found.size + 1, found.shape[1], dtype=np.int32))
             yield pa.RecordBatch.from_arrays(
                 [

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recommender import top_n as module
 from recommender.candidates import score_exactly
 from recommender.model import Model
-from recommender.top_n import Items, top_n
+from recommender.top_n import Items
 
 
 def sorted_in_full(
@@ -45,27 +45,27 @@ def test_lists_are_those_of_a_full_sort(
         rows = rows[random.integers(0, min(distinct, items), items)]
     of = random.normal(size=(users, 5)).astype(np.float32)
     of[:: max(1, users // 3)] = 0.0  # a user for whom all are equal
-    found, scores = top_n(Items.of(rows), of, n)
+    found, scores = Items(rows).top_n(of, n)
     assert (found.tolist(), scores.tolist()) == sorted_in_full(rows, of, n)
 
 
-def test_what_float32_cannot_tell_apart_is_settled_in_float64() -> None:
+def test_what_integers_cannot_tell_apart_is_settled_in_float64() -> None:
     random = np.random.default_rng(3)
     base = random.normal(size=32)
-    # 400 items whose scores differ by less than a product in float32 resolves
+    # 400 items whose scores differ by less than a product of 8-bit integers, or in float32, resolves
     rows = (base + random.normal(scale=2e-7, size=(400, 32))).astype(np.float32) * np.float32(20)
     users = (base + random.normal(scale=0.01, size=(9, 32))).astype(np.float32)
-    found, scores = top_n(Items.of(rows), users, 20)
+    found, scores = Items(rows).top_n(users, 20)
     assert (found.tolist(), scores.tolist()) == sorted_in_full(rows, users, 20)
 
 
 @pytest.mark.parametrize("block", [1, 7, 128])
 def test_the_size_of_the_blocks_changes_nothing(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(4)
-    items = Items.of(random.normal(size=(5_000, 16)).astype(np.float32))
+    items = Items(random.normal(size=(5_000, 16)).astype(np.float32))
     users = random.normal(size=(40, 16)).astype(np.float32)
-    whole = top_n(items, users, 20)
+    whole = items.top_n(users, 20)
     monkeypatch.setattr(module, "BLOCK", block)
-    again = top_n(items, users, 20)
+    again = items.top_n(users, 20)
     np.testing.assert_array_equal(whole[0], again[0])
     np.testing.assert_array_equal(whole[1], again[1])
