@@ -2,11 +2,12 @@
 
 ``ratio`` is our time over that of ``pyspark.ml`` ALS with its own defaults (lower is better), the median of
 the repeats, in which the sides take turns in one Spark session; ``cpu_ratio`` is the same of the processor
-time of the virtual machine, which other work on the machine moves less. ``equal`` says whether the NDCG@10 of
-both, on a fifth of each user's tracks that a seeded draw held out, differs by at most 1e-3. Ours keeps its
-session's settings (no adaptive plans, no generated code, as many shuffle partitions as blocks), theirs gets
-Spark's. ``implicit``: seconds of implicit's conjugate gradients and Cholesky on as many threads, with its own
-weighting of the regularisation, so its NDCG@10 says only that it learned too.
+time of the virtual machine, which other work on the machine moves less. ``equal`` says whether our NDCG@10,
+on a fifth of each user's tracks that a seeded draw held out, is at most 1e-3 below theirs: the two begin from
+other random numbers, one per block. Ours keeps its session's settings (no adaptive plans, no generated code,
+as many shuffle partitions as blocks), theirs gets Spark's. ``implicit``: seconds of implicit's conjugate
+gradients and Cholesky on as many threads, with its own weighting of the regularisation, so its NDCG@10 says
+only that it learned too.
 """
 
 import argparse
@@ -104,7 +105,7 @@ def _measured(
         "ratio": round(float(np.median(ratios)), 3),
         "low": round(min(ratios), 3),
         "high": round(max(ratios), 3),
-        "equal": abs(quality["ours"] - quality["spark"]) <= TOLERANCE,
+        "equal": quality["ours"] >= quality["spark"] - TOLERANCE,
         "cpu_ratio": round(float(np.median([ours[1] / theirs[1] for ours, theirs in pairs])), 3),
         "ndcg_at_10": {side: round(value, 5) for side, value in quality.items()},
         "seconds": {side: [round(one[0], 2) for one in times] for side, times in spent.items()},
