@@ -39,6 +39,7 @@ from tests.training.test_trainer import environment
 from tests.worlds import TRACKS_MADE, begin_world
 from training.list_blocks import SUPERSEDED, UNAVAILABLE, make_blocks, offsets, table_of
 from training.lists import _Here, _work, blocks_of, build_lists
+from training.lists_beside import ListsBeside
 from training.publication import publish
 
 PARAMETERS = {"rank": 6, "reg_param": 0.1, "alpha": 1.0, "max_iter": 3}
@@ -251,6 +252,31 @@ async def test_without_a_model_or_a_catalogue_one_sentence_says_so(
     await database["tracks"].delete_many({})
     with pytest.raises(InvalidInput, match="the catalogue holds no track"):
         await build_lists(settings, None, QUIET)
+
+
+async def test_the_trainer_has_them_made_beside_its_waiting_unless_told_not_to(
+    settings: Settings,
+    database: Database,
+    generation: str,
+    write_snapshot: WriteSnapshot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    write_snapshot(settings, generation, many(30))
+    off = ListsBeside(settings.model_copy(update={"lists_for_everybody": False}))
+    await off.begin(database)
+    assert await newest_build(database) is None
+    beside = ListsBeside(settings)
+    await beside.begin(database)
+    try:
+        until = time.monotonic() + 240
+        while await lists_due(database):
+            assert time.monotonic() < until, "the lists were not made in time"
+            await asyncio.sleep(0.1)
+    finally:
+        await beside.stop()
+    assert await database[LISTS.name].count_documents({}) == 30
 
 
 @pytest.mark.slow
