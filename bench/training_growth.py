@@ -32,6 +32,7 @@ from connections.snapshot_store import SnapshotStore
 from recommender.encoding import INTERACTION, History
 from recommender.history import FOLD_VERSION
 from schemas.documents import CATALOGUE, TRACKS
+from schemas.errors import InvalidModel
 from schemas.events import SCHEMA_VERSION
 from schemas.settings import Settings
 from schemas.snapshots import Manifest, PartHeader
@@ -47,7 +48,9 @@ _AT_ONCE = 10_000
 def run(arguments: list[str]) -> dict[str, Any]:
     """Train on each size in turn; return steps with seconds and MiB."""
     parser = argparse.ArgumentParser(prog="python -m bench training-growth", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000], help="interactions")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[100_000, 1_000_000], help="interactions, about"
+    )
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--max-iter", type=int, default=10)
     parser.add_argument("--memory", default="4g", help="of the Spark driver")
@@ -77,11 +80,11 @@ def _trained(size: int, options: argparse.Namespace) -> dict[str, Any]:
         train = [sys.executable, "-m", "training", "train", "--in-process", "--json"]
         trained = run_and_watch(train, environment, "start of the training")
         if trained.exit_code:
-            raise RuntimeError("\n".join(trained.said[-20:]))
+            raise InvalidModel("\n".join(trained.said[-20:]))
         build = [sys.executable, "-m", "training", "lists", "build", "--in-process", "--json"]
         built = run_and_watch(build, environment, "lists for everybody")
         if built.exit_code:
-            raise RuntimeError("\n".join(built.said[-20:]))
+            raise InvalidModel("\n".join(built.said[-20:]))
     lists = Step("lists for everybody", 0.0)
     lists.seconds = sum(step.seconds for step in built.steps)
     lists.peak_mib = max(step.peak_mib for step in built.steps)
@@ -125,7 +128,7 @@ async def _write_world(settings: Settings, users: int, items: int, size: int, se
             await database[TRACKS.name].insert_many(tracks)
         state = {"_id": "catalogue", "version": "bench", "tracks": items, "source": "bench", "updated_ms": 0}
         await database[CATALOGUE.name].insert_one(state)
-    plays = synthetic_plays(users, items, max(0, size - users - items), seed)
+    plays = synthetic_plays(users, items, 2 * size, seed)  # about half of the pairs are drawn twice
     columns = [plays[name].to_numpy() for name in ("user", "item", "rating")]
     _write_snapshot(settings, generation, users, columns, seed)
     return int(plays.num_rows)
