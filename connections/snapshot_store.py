@@ -27,7 +27,7 @@ from schemas.errors import InvalidSnapshot
 from schemas.snapshots import Manifest, PartHeader, is_replay
 
 _log = structlog.get_logger()
-_HEADER_KEY = b"segue.part"
+HEADER_KEY = b"segue.part"
 _ROWS = 1_000  # a chunk small enough that a thread never holds the interpreter for long
 _SCHEMA = pa.schema([("user_id", pa.string()), ("history", pa.binary())])
 
@@ -77,7 +77,7 @@ class SnapshotStore:
         return self._read(self._part_path(generation, snapshot_id, partition))
 
     def _write(self, path: str, header: PartHeader, rows: Iterable[tuple[str, bytes]]) -> None:
-        schema = _SCHEMA.with_metadata({_HEADER_KEY: snapshots.encode(header)})
+        schema = _SCHEMA.with_metadata({HEADER_KEY: snapshots.encode(header)})
         with self._replacing(path) as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             for chunk in _chunks(rows):
                 users, histories = zip(*chunk, strict=True)
@@ -119,6 +119,16 @@ class SnapshotStore:
             if self._header_of(path, part.schema_arrow) != header:
                 raise InvalidSnapshot(f"{path} is not the part that the manifest names")
             yield part
+
+    def named_header(self, generation: str, snapshot_id: str, partition: int) -> PartHeader:
+        """Return the header of one part.
+
+        Raises
+        ------
+        InvalidSnapshot
+            The part is missing or cannot be read.
+        """
+        return self._read_header(self._part_path(generation, snapshot_id, partition))
 
     def part_headers(self, generation: str, partition: int) -> Iterator[PartHeader]:
         """Yield the headers of one partition's parts, greatest cut first, of complete snapshots or not.
@@ -222,7 +232,7 @@ class SnapshotStore:
             raise InvalidSnapshot(f"{path}: {error}") from error
 
     def _header_of(self, path: str, schema: pa.Schema) -> PartHeader:
-        data = (schema.metadata or {}).get(_HEADER_KEY)
+        data = (schema.metadata or {}).get(HEADER_KEY)
         if data is None:
             raise InvalidSnapshot(f"{path} is not a part: it has no header")
         return snapshots.decode_part_header(data)

@@ -52,7 +52,20 @@ def find_snapshot(store: SnapshotStore, generation: str, snapshot_id: str) -> Ma
 
 
 def part_uris(store: SnapshotStore, manifest: Manifest) -> list[str]:
-    """Return the addresses of the parts that hold users."""
+    """Return the addresses of the parts that hold users, after comparing each header with the manifest.
+
+    Raises
+    ------
+    InvalidSnapshot
+        A part is missing, cannot be read, or is another one than the manifest names.
+    """
+    for part in manifest.parts:
+        found = store.named_header(manifest.generation, manifest.snapshot_id, part.partition)
+        if found != part:
+            raise InvalidSnapshot(
+                f"part {part.partition} of snapshot {manifest.snapshot_id} is not the one that its manifest "
+                f"names (digest {found.digest[:12]}, not {part.digest[:12]}): run `segue snapshot`"
+            )
     return [
         store.part_uri(manifest.generation, manifest.snapshot_id, part.partition)
         for part in manifest.parts

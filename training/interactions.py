@@ -15,6 +15,7 @@ from pyspark.storagelevel import StorageLevel
 
 from schemas.errors import InvalidSnapshot
 from training.configuration import TrainingConfig
+from training.parts import part_batches
 from training.preparation import KEPT, prepare_batches
 
 PREPARED_COLUMNS = (
@@ -46,16 +47,20 @@ class Ids:
 def prepared_users(spark: SparkSession, part_uris: Sequence[str], config: TrainingConfig) -> DataFrame:
     """Read the parts and prepare each user; kept in memory or on disk, computed once.
 
+    Parameters
+    ----------
+    part_uris : addresses that pyarrow's file systems open; each Spark task reads its share of them
+
     Raises
     ------
     InvalidSnapshot
-        There is no part.
+        There is no part. What is wrong with a part ends the Spark job that reads it.
     """
     if not part_uris:
         raise InvalidSnapshot("a snapshot without parts cannot be trained on")
-    parts = spark.read.schema("user_id string, history binary").parquet(*part_uris)
-    spread = parts.repartition(config.blocks, "user_id")
-    prepared = spread.mapInArrow(partial(prepare_batches, config=config), PREPARED_COLUMNS)
+    shares = spark.sparkContext.parallelize([(uri,) for uri in part_uris], config.blocks)
+    uris = spark.createDataFrame(shares, "uri string")
+    prepared = uris.mapInArrow(partial(_prepared_parts, config=config), PREPARED_COLUMNS)
     return prepared.persist(StorageLevel.MEMORY_AND_DISK)
 
 
@@ -116,6 +121,12 @@ def judged_users(prepared: DataFrame, limit: int) -> pa.Table:
     chosen = judged.orderBy("ticket", "user_id").limit(limit)
     columns = ("user_id", "timed", "track_ids", "strengths", "held_out", "last_s")
     return chosen.select(*columns).toArrow().sort_by("user_id")
+
+
+def _prepared_parts(batches: Iterator[pa.RecordBatch], config: TrainingConfig) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for uri in batch["uri"].to_pylist():
+            yield from prepare_batches(part_batches(uri), config)
 
 
 def _listeners(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

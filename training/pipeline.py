@@ -95,10 +95,10 @@ async def _train_on(
         console.print("the served model was trained on exactly these inputs")
         return same
     current, artists = await read_served(database), await read_artists(database)
-    uris = part_uris(store, manifest)
     progress = Progress(database, f"training-{name[:16]}", STEPS + 1, console)
     try:
         _enough_users(manifest, config)
+        uris = await asyncio.to_thread(part_uris, store, manifest)
         report = _reporting(progress)
         learned = await in_spark(
             settings,

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from connections.spark import open_session, spark_log
-from schemas.errors import InvalidModel, Unavailable
+from schemas.errors import InvalidModel, InvalidSnapshot, Unavailable
 from schemas.settings import Settings
 
 T = TypeVar("T")
+_DAMAGED = re.compile(r"schemas\.errors\.InvalidSnapshot: (.+)")
 
 
 @contextmanager
@@ -53,6 +55,8 @@ async def in_spark(settings: Settings, doing: str, work: Callable[[SparkSession]
 
     Raises
     ------
+    InvalidSnapshot
+        A part is missing or damaged.
     InvalidModel
         Spark failed at the work: trying again would fail again.
     Unavailable
@@ -66,10 +70,19 @@ async def in_spark(settings: Settings, doing: str, work: Callable[[SparkSession]
     try:
         return await asyncio.to_thread(run)
     except (PySparkException, Py4JJavaError) as error:
+        damaged = damaged_part(error)
+        if damaged is not None:
+            raise InvalidSnapshot(damaged) from error
         first = str(error).strip().splitlines()[0]
         raise InvalidModel(f"Spark could not {doing}: {first}; see {spark_log(settings)}") from error
     except (Py4JError, ConnectionError) as error:
         raise Unavailable(f"Spark's virtual machine died; see {spark_log(settings)}") from error
+
+
+def damaged_part(error: Exception) -> str | None:
+    """Return what Spark's worker said of a part that it could not use; None: that was not the cause."""
+    found = _DAMAGED.search(str(error))
+    return found[1] if found else None
 
 
 def set_standard_error_aside(log: Path) -> TextIO:

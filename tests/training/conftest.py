@@ -1,7 +1,7 @@
 """Real snapshots, and one Spark session for the run."""
 
-import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from connections.snapshot_store import SnapshotStore
 from recommender.history import FOLD_VERSION
+from recommender.partition import PartitionState
 from schemas.settings import Settings
 from schemas.snapshots import Manifest, PartHeader
 from training.session import spark_session
@@ -31,16 +32,24 @@ def write_snapshot() -> WriteSnapshot:
         for partition in range(PARTITIONS):
             here = [user for user in sorted(histories) if int(user, 16) % PARTITIONS == partition]
             rows = [(user, histories[user]) for user in here]
+            counts = {"applied": applied if partition == 0 else 0}
+            state = PartitionState(
+                partition=partition,
+                position=1,
+                generation=generation,
+                histories=dict(rows),
+                counts=Counter(counts),
+            )
             header = PartHeader(
                 generation=generation,
                 snapshot_id=snapshot_id,
                 partition=partition,
                 cut=1,
                 fold_version=fold_version,
-                digest=hashlib.sha256(b"".join(data for _, data in rows)).hexdigest(),
+                digest=state.digest(),
                 model_id=None,
                 model_seq=0,
-                counts={"applied": applied if partition == 0 else 0},
+                counts=counts,
                 users=len(rows),
             )
             store.write_part(header, rows)
