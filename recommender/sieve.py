@@ -9,8 +9,7 @@ right are those of the roundings that were really made. Integers are exact: whic
 no order of addition, batch or machine. Rows stand in order of their greatest number, and each tile has a
 scale and a bound of its own: so each row has nearly the scale that suits it best.
 
-The integer products come from NumKong, whose kernels use what a processor has (AMX, VNNI, the dot products of
-Arm).
+The integer products come from NumKong, whose kernels use the integer units that a processor has.
 """
 
 from collections.abc import Iterator
