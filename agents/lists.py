@@ -152,8 +152,11 @@ class Lists:
         """Rank when all that was asked for before is ranked; whatever fails, fails for who asked."""
         try:
             async with self._turn:
-                for start in range(0, len(work.wanted), _RANKED_AT_ONCE):
-                    model = await self._make(state, model, work.part(start, start + _RANKED_AT_ONCE))
+                count = max(1, len(work.wanted))
+                # evenly: a small rest would cost nearly as much as a whole batch
+                at_once = -(-count // -(-count // _RANKED_AT_ONCE))
+                for start in range(0, len(work.wanted), at_once):
+                    model = await self._make(state, model, work.part(start, start + at_once))
         except Exception as error:
             acknowledged.set_exception(error)
         else:

@@ -2,9 +2,11 @@
 
 Both sides get the same float32 item factors, the same confidences and the same regularisation for each
 user, run on one BLAS thread, and take turns user by user. ``ratio`` is our 99th percentile over implicit's
-(lower is better), the median of five repeats; ``batch_of_16`` is our rate in batches of 16 over implicit's
-rate one by one. ``equal`` says whether every list has the ids and the rounded scores of a float64 solve
-with a full sort, and whether implicit's list agrees with it but for ties within the precision of float32.
+(lower is better) for just this, the median of five repeats; ``list_ratio`` the same for a whole list of ours,
+with the rules of ranking and the reasons of each track, which implicit does not make. ``batch_of_16`` and
+``lists_of_16`` are our rates in batches of 16 over implicit's rate one by one. ``equal`` says whether every
+list has the ids and the rounded scores of a float64 solve with a full sort, and whether implicit's list
+agrees with it but for ties within the precision of float32.
 """
 
 import argparse
@@ -20,7 +22,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from recommender.candidates import SLACK, score_exactly
 from recommender.encoding import INTERACTION, History
+from recommender.foldin import solve_all
 from recommender.model import Model
 from recommender.ranking import Catalogue, Charts, RankingConfig, Request, recommend
 from recommender.strength import strengths
@@ -84,25 +88,35 @@ def _measured(model: Model, catalogue: Catalogue, requests: list[Request], repea
     exact = [direct(model, wide, request, SCORES_ONLY.length) for request in requests]
     lists = [[(item.track_id, item.score) for item in ours([request])[0]] for request in requests]
     agreeing = [_agree(theirs.top(request), best) for request, best in zip(requests, exact, strict=True)]
-    p99: dict[str, list[float]] = {"ours": [], "implicit": []}
-    rates = []
+    top = partial(top_of, model)
+    plain = [one for request in requests for one in top([request])]
+    p99: dict[str, list[float]] = {"top": [], "list": [], "implicit": []}
+    rates: dict[str, list[float]] = {"top": [], "list": []}
+    sides = {"top": lambda one: top([one]), "list": lambda one: ours([one]), "implicit": theirs.top}
     for _ in range(repeats):
-        times = _in_turn(requests, {"ours": lambda one: ours([one]), "implicit": theirs.top})
+        times = _in_turn(requests, sides)
         for side, spent in times.items():
             p99[side].append(float(np.quantile(spent, 0.99)))
         batches = [requests[at : at + BATCH] for at in range(0, len(requests) - BATCH + 1, BATCH)]
-        spent = [_timed(partial(ours, batch))[1] for batch in batches]
-        rates.append(len(batches) * BATCH / sum(spent) / (len(requests) / sum(times["implicit"])))
-    ratios = [mine / other for mine, other in zip(p99["ours"], p99["implicit"], strict=True)]
+        one_by_one = len(requests) / sum(times["implicit"])
+        for side, work in (("top", top), ("list", ours)):
+            spent = [_timed(partial(work, batch))[1] for batch in batches]
+            rates[side].append(len(batches) * BATCH / sum(spent) / one_by_one)
+    ratios, lists_ratios = (
+        [mine / other for mine, other in zip(p99[side], p99["implicit"], strict=True)]
+        for side in ("top", "list")
+    )
     return {
         "ratio": round(float(np.median(ratios)), 3),
         "low": round(min(ratios), 3),
         "high": round(max(ratios), 3),
-        "equal": lists == exact and all(agreeing),
+        "list_ratio": [round(each, 3) for each in lists_ratios],
+        "equal": lists == plain == exact and all(agreeing),
         "equal_lists": sum(mine == best for mine, best in zip(lists, exact, strict=True)),
         "agreeing_lists_of_implicit": sum(agreeing),
         "p99_ms": {side: [round(1000 * each, 3) for each in found] for side, found in p99.items()},
-        "batch_of_16": [round(each, 2) for each in rates],
+        "batch_of_16": [round(each, 2) for each in rates["top"]],
+        "lists_of_16": [round(each, 2) for each in rates["list"]],
         "users": len(requests),
         "items": len(model.track_ids),
         "rank": model.rank,
@@ -111,6 +125,23 @@ def _measured(model: Model, catalogue: Catalogue, requests: list[Request], repea
             **{name: version(name) for name in ("numpy", "scipy", "implicit")},
         },
     }
+
+
+def top_of(model: Model, requests: list[Request]) -> list[TopList]:
+    """Return what serving makes a list of: the users folded in, and exactly their best tracks."""
+    given = [strengths(request.history) for request in requests]
+    starts = np.cumsum([0, *(len(track_ids) for track_ids, _ in given)])
+    rows = model.rows(np.concatenate([track_ids for track_ids, _ in given]))
+    solved = solve_all(model, rows, np.concatenate([r for _, r in given]), starts)
+    factors = np.stack([one.user_factors for one in solved if one is not None])
+    found = []
+    with model.sieve.sift(factors) as sifted:
+        of, items = np.divmod(sifted.contenders(SCORES_ONLY.length, SLACK), len(model.track_ids))
+    for each, user in zip(np.split(items, np.searchsorted(of, range(1, len(given)))), factors, strict=True):
+        scores = score_exactly(model, each, user)
+        best = np.argsort(-scores, kind="stable")[: SCORES_ONLY.length]
+        found.append(list(zip(model.track_ids[each[best]].tolist(), scores[best].tolist(), strict=True)))
+    return found
 
 
 class Implicit:

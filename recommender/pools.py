@@ -130,20 +130,25 @@ def _exclude(
     items: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Take out what is not allowed, and what is known; return the allowed known items and whose they are."""
-    place = np.full(len(standings), -1)
-    place[list(users)] = np.arange(len(users))
-    of_user = place[standings.users]
+    of_user = standings.users
+    if len(users) < len(standings):
+        place = np.full(len(standings), -1)
+        place[list(users)] = np.arange(len(users))
+        of_user = place[of_user]
     there = (items >= 0) & (of_user >= 0)
     at = np.flatnonzero(there & standings.forbidden)
+    out = [(of_user[at], items[at])] if len(at) else []
     last = space.model.rows(standings.last_track_ids[list(users)])
-    played = np.flatnonzero(last >= 0)
-    out = [(of_user[at], items[at]), (played, last[played])]
+    if last.max(initial=-1) >= 0:
+        played = np.flatnonzero(last >= 0)
+        out.append((played, last[played]))
     for number, user in enumerate(users):
         more = _never(space, standings[user])
         if len(more):
             out.append((np.full(len(more), number), more))
-    gone_users, gone = (np.concatenate(parts) for parts in zip(*out, strict=True))
-    sifted.exclude(gone_users, gone)
+    if out:
+        gone_users, gone = (np.concatenate(parts) for parts in zip(*out, strict=True))
+        sifted.exclude(gone_users, gone)
     at = np.flatnonzero(there & (standings.known | standings.same_second))
     known_users, known = of_user[at], items[at]
     allowed = sifted.allowed(known_users, known)

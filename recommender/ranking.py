@@ -153,7 +153,9 @@ def _known_pages(
     those: _Known, space: RankingSpace, charts: Charts, config: RankingConfig, *, rails: bool
 ) -> dict[int, Page]:
     standings, items, users = those.standings, those.items, list(those.solutions)
-    rows = space.catalogue.rows(standings.track_ids)
+    rows = space.catalogue_rows[items]
+    if (items < 0).any():  # a track that the model does not know can stand in the catalogue
+        rows[items < 0] = space.catalogue.rows(standings.track_ids[items < 0])
     seeds: list[int | None] = [None] * len(users)
     if rails:
         parts = ((standings[user], standings.its(user)) for user in users)

@@ -25,7 +25,7 @@ _PER_GROUP = 4
 _GROUPS = 8  # groups per wanted row in the search for a threshold
 _NEVER = np.iinfo(np.int32).min
 _UP = 1.0 + 1e-12  # more than the roundings of a length in float64
-_BUFFERS = 2  # kept for the next vectors: allocating one anew costs more than the products
+_KEPT = 2  # workplaces kept for the next vectors: allocating one anew costs more than the products
 
 
 class Sieve:
@@ -56,36 +56,62 @@ class Sieve:
             padded[: len(of)] = whole_numbers
             self._packed.append(numkong.dots_pack(padded, dtype="int8"))
         self.n = n
-        self._free: list[NDArray[np.int32]] = []
+        self._free: list[_Workplace] = []
         self._lock = Lock()
 
     @contextmanager
     def sift(self, vectors: NDArray[np.float64]) -> "Iterator[Sifted]":
         """Yield the approximate products of all rows with some vectors: float64 [v, rank], finite."""
-        shape = (self.tiles, len(vectors), self.width)
-        with self._lock:
-            buffer = self._free.pop() if self._free else np.empty(0, np.int32)
-        size = self.tiles * self.width * len(vectors)
-        if len(buffer) < size:
-            buffer = np.empty(size, np.int32)
-        products = buffer[:size].reshape(shape)
+        workplace = self._workplace(len(vectors))
         whole_numbers, scales = _rounded(vectors, 1)
         cut = vectors - scales * whole_numbers
         cut_lengths = np.sqrt(np.einsum("ij,ij->i", cut, cut)) * _UP
         small = whole_numbers.astype(np.int8)
         peaks = np.empty((len(vectors), self.tiles, self.width // _PER_GROUP), np.int32)
-        for tile, packed in enumerate(self._packed):
-            numkong.dots_packed(small, packed, out=numkong.from_dlpack(products[tile]))
+        for tile, (packed, out, groups) in enumerate(
+            zip(self._packed, workplace.tensors, workplace.groups, strict=True)
+        ):
+            numkong.dots_packed(small, packed, out=out)
             if tile == self.tiles - 1:
-                products[tile, :, self.n - tile * self.width :] = _NEVER
-            products[tile].reshape(len(vectors), _PER_GROUP, -1).max(axis=1, out=peaks[:, tile])
+                workplace.products[tile, :, self.n - tile * self.width :] = _NEVER
+            np.maximum.reduce(groups, axis=1, out=peaks[:, tile])
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * _UP
         scale, longest, of_rows = self.bounds
         off = longest * cut_lengths[:, None] + of_rows * lengths[:, None]
-        yield Sifted(self, products, peaks, scale * scales, off)
+        yield Sifted(self, workplace.products, peaks, scale * scales, off)
         with self._lock:
-            if len(self._free) < _BUFFERS:
-                self._free.append(buffer)
+            if len(self._free) < _KEPT:
+                self._free.append(workplace)
+
+    def _workplace(self, vectors: int) -> "_Workplace":
+        size = self.tiles * self.width * vectors
+        with self._lock:
+            free = self._free.pop() if self._free else None
+        if free is not None and free.products.shape[1] == vectors:
+            return free
+        enough = free is not None and len(free.memory) >= size
+        return _Workplace(self, vectors, free.memory if free and enough else np.empty(size, np.int32))
+
+
+class _Workplace:
+    """Memory for the products of some vectors with all rows, tile by tile, and how it is seen from outside.
+
+    Attributes
+    ----------
+    memory : int32, as much as was ever needed
+    products : int32 [tiles, vectors, width]
+    tensors : of each tile, where NumKong writes
+    groups : of each tile, int32 [vectors, _PER_GROUP, groups]
+    """
+
+    __slots__ = ("groups", "memory", "products", "tensors")
+
+    def __init__(self, sieve: Sieve, vectors: int, memory: NDArray[np.int32]) -> None:
+        shape = (sieve.tiles, vectors, sieve.width)
+        self.memory = memory
+        self.products = memory[: sieve.tiles * vectors * sieve.width].reshape(shape)
+        self.tensors = [numkong.from_dlpack(tile) for tile in self.products]
+        self.groups = self.products.reshape(*shape[:2], _PER_GROUP, -1)
 
 
 class Sifted:
