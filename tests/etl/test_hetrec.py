@@ -100,7 +100,7 @@ async def test_accounts_can_log_in_once_a_password_is_given(settings: Settings, 
 
 async def test_a_missing_log_is_named_before_anything_is_written(settings: Settings, data_set: Path) -> None:
     async with open_documents(settings) as database:
-        with pytest.raises(LogMismatch, match="partitions"):
+        with pytest.raises(LogMismatch, match="there is no topic"):
             await hetrec.run(settings, database, data_set)
         assert await database["tracks"].count_documents({}) == 0
 
