@@ -34,7 +34,7 @@ async def test_a_log_that_segue_did_not_make_ends_the_process_with_one_sentence(
         code = await asyncio.to_thread(server.process.wait, 30)
 
         assert code == 1
-        assert "segue web: topic" in server.log.read_text().splitlines()[-1]
+        assert "segue web: there is no topic" in server.log.read_text().splitlines()[-1]
 
 
 async def test_without_kafka_and_mongodb_it_lives_is_not_ready_and_refuses_in_time(
