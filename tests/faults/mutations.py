@@ -90,7 +90,7 @@ MUTATIONS = (
         (
             Edit(
                 "recommender/partition.py",
-                "outcome, history = admit(history, event.session, event.seq, event.client_time_ms)",
+                "outcome = note(history, event.session, event.seq, event.client_time_ms)",
                 "outcome = Outcome.APPLIED",
             ),
         ),
@@ -101,8 +101,8 @@ MUTATIONS = (
         (
             Edit(
                 "recommender/windows.py",
-                "    if behind >= SEEN:\n        return Outcome.LATE, history",
-                "    if behind >= SEEN:\n        return Outcome.APPLIED, history",
+                "    elif behind >= SEEN:\n        return _LATE",
+                "    elif behind >= SEEN:\n        return _APPLIED",
             ),
         ),
         (F15,),
