@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from recommender.candidates import SLACK, score_exactly
 from recommender.encoding import INTERACTION, History
 from recommender.foldin import solve_all
 from recommender.model import Model
 from recommender.ranking import Catalogue, Charts, RankingConfig, Request, recommend
 from recommender.strength import strengths
+from recommender.top_n import Items
 from schemas.errors import MissingRequirement
 
 BATCH = 16
@@ -88,7 +88,7 @@ def _measured(model: Model, catalogue: Catalogue, requests: list[Request], repea
     exact = [direct(model, wide, request, SCORES_ONLY.length) for request in requests]
     lists = [[(item.track_id, item.score) for item in ours([request])[0]] for request in requests]
     agreeing = [_agree(theirs.top(request), best) for request, best in zip(requests, exact, strict=True)]
-    top = partial(top_of, model)
+    top = partial(top_of, model, Items(model.factor_rows))
     plain = [one for request in requests for one in top([request])]
     p99: dict[str, list[float]] = {"top": [], "list": [], "implicit": []}
     rates: dict[str, list[float]] = {"top": [], "list": []}
@@ -127,21 +127,16 @@ def _measured(model: Model, catalogue: Catalogue, requests: list[Request], repea
     }
 
 
-def top_of(model: Model, requests: list[Request]) -> list[TopList]:
-    """Return what serving makes a list of: the users folded in, and exactly their best tracks."""
+def top_of(model: Model, items: Items, requests: list[Request]) -> list[TopList]:
+    """Return the best tracks of some users: folded in as in serving, then by score alone."""
     given = [strengths(request.history) for request in requests]
     starts = np.cumsum([0, *(len(track_ids) for track_ids, _ in given)])
     rows = model.rows(np.concatenate([track_ids for track_ids, _ in given]))
     solved = solve_all(model, rows, np.concatenate([r for _, r in given]), starts)
     factors = np.stack([one.user_factors for one in solved if one is not None])
-    found = []
-    with model.sieve.sift(factors) as sifted:
-        of, items = np.divmod(sifted.contenders(SCORES_ONLY.length, SLACK), len(model.track_ids))
-    for each, user in zip(np.split(items, np.searchsorted(of, range(1, len(given)))), factors, strict=True):
-        scores = score_exactly(model, each, user)
-        best = np.argsort(-scores, kind="stable")[: SCORES_ONLY.length]
-        found.append(list(zip(model.track_ids[each[best]].tolist(), scores[best].tolist(), strict=True)))
-    return found
+    best, scores = items.top_n(factors, SCORES_ONLY.length)
+    those = zip(model.track_ids[best].tolist(), scores.tolist(), strict=True)
+    return [list(zip(track_ids, of_scores, strict=True)) for track_ids, of_scores in those]
 
 
 class Implicit:

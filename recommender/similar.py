@@ -67,8 +67,8 @@ class _Directions:
         directions : float64 [d, rank], of length 1
         but : row of each direction
         """
-        if self._sieve is None:
-            return [self.at] * len(but)
+        if self._sieve is None or not count:
+            return [self.at[:0]] * len(but)
         with self._sieve.sift(directions) as sifted:
             own = np.searchsorted(self.at, but)
             here = np.flatnonzero(self.at[np.minimum(own, len(self.at) - 1)] == but)
@@ -127,7 +127,9 @@ class Neighbourhood:
             return found
         directions = model.factor_rows[those].astype(np.float64) / self.lengths[those, None]
         fitted = self._fitted.sifted(directions, those, count)
-        sounds = self._by_sound.sifted(directions, those, max(count, by_sound))
+        # a fitted track needs few of them or none
+        most = by_sound if model.fitted[those].all() else max(count, by_sound)
+        sounds = self._by_sound.sifted(directions, those, most)
         for seed, direction, heard, placed in zip(those, directions, fitted, sounds, strict=True):
             if not model.fitted[seed]:
                 both = np.sort(np.concatenate([heard, placed]))
