@@ -78,9 +78,14 @@ def unused_port() -> Callable[[], int]:
 @pytest.fixture
 def settings(embedded: Embedded, tmp_path: Path) -> Settings:
     """Return settings of a fresh world: its own topics, database and data folder."""
+    return fresh_world(embedded, tmp_path / "data")
+
+
+def fresh_world(embedded: Embedded, folder: Path) -> Settings:
+    """Return settings of a world with topics, a database and a data folder of its own."""
     name = uuid.uuid4().hex[:12]
     return Settings(
-        data_dir=tmp_path / "data",
+        data_dir=folder,
         kafka_port=embedded.kafka_port,
         mongodb_port=embedded.mongodb_port,
         topic_prefix=f"{name}-",

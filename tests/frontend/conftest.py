@@ -8,21 +8,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from schemas.settings import Settings
+from tests.conftest import fresh_world
 from tests.frontend.servers import PASSWORD, Listener, Server, make_world, serving
 
 
 @pytest.fixture(scope="package")
 def web(embedded: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve one world on the real Kafka and mongod."""
-    name = uuid.uuid4().hex[:12]
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("web"),
-        kafka_port=embedded.kafka_port,
-        mongodb_port=embedded.mongodb_port,
-        topic_prefix=f"{name}-",
-        mongodb_database=f"test-{name}",
-    )
+    settings = fresh_world(embedded, tmp_path_factory.mktemp("web"))
     asyncio.run(make_world(settings))
     with serving(settings) as server:
         server.wait_for("/readyz", 200)

@@ -1,7 +1,6 @@
 """Charts overall and by genre: over HTTP, and on the page in a real browser."""
 
 import asyncio
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from playwright.async_api import Page, expect
 from pymongo import MongoClient
 
 from schemas.documents import CHARTS, GENRES
-from schemas.settings import Settings
+from tests.conftest import fresh_world
 from tests.frontend.servers import Server, make_world, serving
 from tests.frontend.test_browser import page, register
 
@@ -31,14 +30,7 @@ PUBLISHED = {
 @pytest.fixture(scope="module")
 def charted(embedded: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve a world with charts."""
-    name = uuid.uuid4().hex[:12]
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("charted"),
-        kafka_port=embedded.kafka_port,
-        mongodb_port=embedded.mongodb_port,
-        topic_prefix=f"{name}-",
-        mongodb_database=f"test-{name}",
-    )
+    settings = fresh_world(embedded, tmp_path_factory.mktemp("charted"))
     asyncio.run(make_world(settings))
     client: MongoClient[dict[str, Any]] = MongoClient(settings.mongodb_address)
     with client:

@@ -2,12 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from connections.documents import Database, ensure_indexes, open_documents
+from connections.log_topics import ensure_topics
 from connections.snapshot_store import SnapshotStore
 from recommender.history import FOLD_VERSION
 from recommender.partition import PartitionState
@@ -17,6 +19,15 @@ from training.session import spark_session
 
 PARTITIONS = 12
 WriteSnapshot = Callable[..., Manifest]
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """Yield the documents of a world that has its topics and indexes."""
+    await ensure_topics(settings)
+    async with open_documents(settings) as opened:
+        await ensure_indexes(opened)
+        yield opened
 
 
 @pytest.fixture

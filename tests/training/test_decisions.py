@@ -1,11 +1,8 @@
 """What is kept of decisions: once each, with reason and actor, whatever is killed or repeated."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from connections.documents import Database, ensure_indexes, open_documents
-from connections.log_topics import ensure_topics
+from connections.documents import Database
 from connections.model_store import move_pointer, prune_models, save_model
 from schemas.settings import Settings
 from tests.training.test_publication import ASKED, model
@@ -18,14 +15,6 @@ from training.decisions import (
     record_refusal,
 )
 from training.publication import finish_activation
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Database]:
-    await ensure_topics(settings)
-    async with open_documents(settings) as opened:
-        await ensure_indexes(opened)
-        yield opened
 
 
 async def test_a_decision_recorded_again_stays_as_it_was_first(database: Database) -> None:

@@ -4,16 +4,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from connections.documents import Database, ensure_indexes, open_documents
+from connections.documents import Database
 from connections.event_log import LogReader
-from connections.log_topics import ensure_topics
 from connections.model_store import load_model, served
 from recommender.model import canonical_arrays, model_digest
 from schemas import events
@@ -44,14 +42,6 @@ def model(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
         "created_ms": number,
     }
     return document, arrays
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Database]:
-    await ensure_topics(settings)
-    async with open_documents(settings) as opened:
-        await ensure_indexes(opened)
-        yield opened
 
 
 async def activations(settings: Settings) -> list[list[tuple[str, int]]]:
