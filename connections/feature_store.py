@@ -125,6 +125,57 @@ async def raw_vectors(
         yield ids, np.array([each["raw"] for each in same], np.float64).reshape(len(same), width)
 
 
+class VectorDigest:
+    """SHA-256 over a definition, its track ids and vectors, in blocks by ascending id."""
+
+    def __init__(self, version: str) -> None:
+        self._digest = hashlib.sha256(f"{version}\n".encode())
+
+    def add(self, track_ids: NDArray[np.int64], raw: NDArray[np.float64]) -> None:
+        """Take in int64 [n] and float64 [n, features]: how they are cut into blocks changes nothing."""
+        block = np.column_stack((track_ids.astype("<i8").view("<f8"), raw.astype("<f8")))
+        self._digest.update(np.ascontiguousarray(block).tobytes())
+
+    def name(self) -> str:
+        """Return 64 hexadecimal digits."""
+        return self._digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """What is stored of the definition in use.
+
+    Attributes
+    ----------
+    width : features of a vector
+    count : vectors of that width
+    digest : ``VectorDigest`` of them
+    """
+
+    version: str
+    width: int
+    count: int
+    digest: str
+
+
+async def stored_vectors(database: Database) -> StoredVectors | None:
+    """Return the identity of the vectors in use, None where none are stored.
+
+    Raises
+    ------
+    DocumentsUnavailable
+        MongoDB did not answer.
+    """
+    for version in await versions_stored(database):
+        digest, width, count = VectorDigest(version), 0, 0
+        async for track_ids, raw in raw_vectors(database, version):
+            digest.add(track_ids, raw)
+            width, count = raw.shape[1], count + len(raw)
+        if width:
+            return StoredVectors(version, width, count, digest.name())
+    return None
+
+
 async def scaled_features(database: Database) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the features of the catalogue: one definition, one standardisation.
 

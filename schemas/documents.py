@@ -437,6 +437,10 @@ class Job(TypedDict):
     done: int
     total: int
     message: str
+    pid: NotRequired[int]  # of the process that does it
+    size: NotRequired[int]  # applied events of the snapshot
+    step_s: NotRequired[list[float]]  # seconds of each step that is over
+    left_s: NotRequired[float | None]  # seconds that are expected to be left; None: nothing is known
     updated_ms: int
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from connections.jars import KAFKA, cache_dir, jar_paths
 from schemas.errors import MissingRequirement, SegueError
 from schemas.settings import Settings
 from stack.folder import check_disk, running_state
-from stack.jars import KAFKA, cache_dir, jar_paths
 from stack.java import find_java
 from stack.kafka import kafka_answers
 from stack.mongod import find_mongod, mongod_is_primary

@@ -3,60 +3,22 @@
 ``python -m stack.jars`` fetches what is missing and checks all of them. A complete cache needs no network.
 """
 
-import hashlib
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from connections.jars import KAFKA, LOCK, SPARK, Jar, cache_dir, is_pinned, read_lock
 from schemas.errors import MissingRequirement, SegueError
 from stack.java import find_java
 
-LOCK = Path(__file__).with_name("jars.lock")
-KAFKA = "kafka"
-SPARK = "spark"
 _FETCHERS = 4  # Ivy spends its time waiting for one small file after another
 _FETCH_TIMEOUT_S = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Jar:
-    """One line of the lock: ``sha256`` is hexadecimal."""
-
-    group: str
-    organisation: str
-    name: str
-    version: str
-    sha256: str
-
-    @property
-    def file_name(self) -> str:
-        """Name in the cache."""
-        return f"{self.name}-{self.version}.jar"
-
-
-def cache_dir() -> Path:
-    """Return where downloads are kept: ``SEGUE_CACHE_DIR``, else ``.cache/segue`` beside the sources."""
-    chosen = os.environ.get("SEGUE_CACHE_DIR")
-    return Path(chosen) if chosen else Path(__file__).resolve().parent.parent / ".cache" / "segue"
-
-
-def read_lock(path: Path = LOCK) -> list[Jar]:
-    """Return the jars of a lock file, in its order."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [Jar(*line.split()) for line in lines if line and not line.startswith("#")]
-
-
-def jar_paths(group: str, folder: Path | None = None) -> list[Path]:
-    """Return the files of ``group`` in lock order. They are there after ``ensure_jars``."""
-    folder = folder or cache_dir() / "jars"
-    return [folder / jar.file_name for jar in read_lock() if jar.group == group]
 
 
 def ensure_jars(
@@ -95,15 +57,7 @@ def ensure_jars(
 
 
 def _missing(jars: Sequence[Jar], folder: Path) -> list[Jar]:
-    return [jar for jar in jars if not _is_pinned(folder / jar.file_name, jar)]
-
-
-def _is_pinned(path: Path, jar: Jar) -> bool:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == jar.sha256
-    except FileNotFoundError:
-        return False
+    return [jar for jar in jars if not is_pinned(folder / jar.file_name, jar)]
 
 
 def _fetch_all(jars: Sequence[Jar], folder: Path) -> None:
@@ -132,7 +86,7 @@ def _fetch(java: Path, ivy: Path, jars: Sequence[Jar], folder: Path) -> None:
             return  # what came is kept; the caller sees what is missing
         for jar in jars:
             came = work / "lib" / jar.file_name
-            if _is_pinned(came, jar):
+            if is_pinned(came, jar):
                 os.replace(came, folder / jar.file_name)
 
 

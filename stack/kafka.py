@@ -9,10 +9,11 @@ from pathlib import Path
 from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from connections.jars import KAFKA
 from schemas.errors import MissingRequirement
 from schemas.settings import Settings
 from stack.child import Program
-from stack.jars import KAFKA, ensure_jars
+from stack.jars import ensure_jars
 from stack.java import find_java
 
 _MEMORY = "-Xmx384m"

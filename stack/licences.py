@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import cast
 from xml.etree import ElementTree
 
-from stack.jars import Jar, cache_dir, read_lock
+from connections.jars import Jar, cache_dir, read_lock
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = ROOT / "NOTICE"

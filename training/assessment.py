@@ -5,14 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import SparkSession
 from rich.console import Console
 
 from connections.documents import Database, open_documents
+from connections.feature_store import stored_vectors
 from connections.model_reports import save_report
 from connections.model_store import model_document
 from connections.snapshot_store import SnapshotStore
 from recommender.model import PARAMETERS
 from schemas.settings import Settings
+from training.catalogue import catalogue_features
 from training.configuration import TrainingConfig
 from training.gate import Served
 from training.inputs import (
@@ -20,7 +23,6 @@ from training.inputs import (
     log_generation,
     part_uris,
     read_artists,
-    read_features,
     read_served,
 )
 from training.learning import assess
@@ -70,13 +72,13 @@ async def evaluate(
             config, _ = await chosen_parameters(settings, database, manifest, config, choice, console)
         else:
             config = await _as_served(database, current, config)
-        features, artists = await read_features(database), await read_artists(database)
-        evaluation = await in_spark(
-            settings,
-            "judge",
-            lambda spark: assess(spark, uris, config, features, current, console.print, artists),
-            blocks=config.blocks,
-        )
+        stored, artists = await stored_vectors(database), await read_artists(database)
+
+        def work(spark: SparkSession) -> dict[str, Any]:
+            features = catalogue_features(spark, settings, stored)
+            return assess(spark, uris, config, features, current, console.print, artists)
+
+        evaluation = await in_spark(settings, "judge", work, blocks=config.blocks)
         model_id = current.model.model_id if current else None
         parameters = {name: getattr(config, name) for name in PARAMETERS}
         now_ms = time.time_ns() // 1_000_000

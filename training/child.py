@@ -23,8 +23,17 @@ LISTS_GRACE_S = 300.0
 _GRACE_S = 5.0
 
 
-class DeadlineExceeded(Exception):
-    """The child was ended because it took too long."""
+class LimitExceeded(Exception):
+    """The child was ended because it took too long.
+
+    Attributes
+    ----------
+    pid : of the child
+    """
+
+    def __init__(self, reason: str, pid: int) -> None:
+        super().__init__(reason)
+        self.pid = pid
 
 
 async def run_child(arguments: Sequence[str], deadline_s: float) -> int:
@@ -35,7 +44,7 @@ async def run_child(arguments: Sequence[str], deadline_s: float) -> int:
 
     Raises
     ------
-    DeadlineExceeded
+    LimitExceeded
         After ``deadline_s`` seconds.
     """
     child = await asyncio.create_subprocess_exec(
@@ -50,7 +59,7 @@ async def run_child(arguments: Sequence[str], deadline_s: float) -> int:
     try:
         return await asyncio.wait_for(child.wait(), deadline_s)
     except TimeoutError:
-        raise DeadlineExceeded(f"the training was ended after {deadline_s:g} s") from None
+        raise LimitExceeded(f"the training was ended after {deadline_s:g} s", child.pid) from None
     finally:
         await _end(child)
 

@@ -1,4 +1,4 @@
-"""A command that works in a child process: the same command line once more, with a deadline."""
+"""A command that works in a child process: the same command line once more, with its limits."""
 
 import asyncio
 import sys
@@ -6,16 +6,21 @@ import sys
 from rich.console import Console
 
 from schemas.settings import Settings
-from training.child import DeadlineExceeded, become_child, run_child
+from training.child import LimitExceeded, become_child, run_child
 from training.ending import say
+from training.progress import note_ended
 
 
-def run_in_child(deadline_s: float) -> int:
+def run_in_child(settings: Settings, deadline_s: float) -> int:
     """Run the same command line in a child; return what this process exits with."""
     try:
         code = asyncio.run(run_child([*sys.argv[1:], "--in-process"], deadline_s))
-    except (DeadlineExceeded, KeyboardInterrupt) as error:
-        say(str(error) or "interrupted", sys.stderr)
+    except LimitExceeded as error:
+        say(str(error), sys.stderr)
+        asyncio.run(note_ended(settings, error))
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted", sys.stderr)
         return 1
     return code if code in (0, 2) else 1
 

@@ -62,7 +62,8 @@ def train(
     settings = Settings()
     limit_s = 60 * tune_minutes
     if not in_process:
-        raise typer.Exit(run_in_child(settings.train_deadline_s + (0.0 if tune is None else limit_s)))
+        deadline_s = settings.train_deadline_s + (0.0 if tune is None else limit_s)
+        raise typer.Exit(run_in_child(settings, deadline_s))
     flags = {"rank": rank, "reg_param": reg_param, "alpha": alpha, "max_iter": max_iter}
     config = TrainingConfig.from_settings(settings, seed=seed, **flags)
     console = begin_in_child(settings)
@@ -91,7 +92,7 @@ def evaluate(
     """Judge the served model's parameters on the split of a snapshot, beside baselines."""
     settings = Settings()
     if not in_process:
-        raise typer.Exit(run_in_child(settings.train_deadline_s))
+        raise typer.Exit(run_in_child(settings, settings.train_deadline_s))
     console = begin_in_child(settings)
     from training.assessment import evaluate as run_evaluation
     from training.tuned import Choice

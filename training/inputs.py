@@ -1,13 +1,12 @@
 """What a training reads beside the parts: the snapshot's manifest, audio features, the served model."""
 
-import hashlib
 from typing import Any
 
 import numpy as np
 
 from connections.documents import Database, answered
 from connections.event_log import LogReader
-from connections.feature_store import scaled_features
+from connections.feature_store import StoredVectors
 from connections.model_store import load_model, model_document, served
 from connections.snapshot_store import SnapshotStore
 from recommender.history import FOLD_VERSION
@@ -17,7 +16,6 @@ from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from training.artists import Artists
 from training.gate import Served
-from training.placement import Features
 
 NEWEST = "newest"
 
@@ -73,20 +71,6 @@ def part_uris(store: SnapshotStore, manifest: Manifest) -> list[str]:
     ]
 
 
-async def read_features(database: Database) -> Features:
-    """Return the audio features of the catalogue: one definition, scaled by its newest standardisation.
-
-    In use is the definition that most tracks have; of equally many, one extracted from audio comes before
-    one that came as a table. See ``connections.feature_store``.
-
-    Raises
-    ------
-    InvalidInput
-        The stored standardisation does not match its hash.
-    """
-    return Features(*await scaled_features(database))
-
-
 async def read_artists(database: Database) -> Artists:
     """Return who made each track of the catalogue.
 
@@ -120,12 +104,10 @@ async def read_served(database: Database) -> Served | None:
     return Served(model, metrics, holds_until_ms / 1000.0)
 
 
-def describe_inputs(manifest: Manifest, features: Features) -> dict[str, Any]:
+def describe_inputs(manifest: Manifest, features: StoredVectors | None) -> dict[str, Any]:
     """Return what identifies the inputs, for ``training_id``."""
-    digest = hashlib.sha256(features.track_ids.tobytes())
-    digest.update(features.scaled.tobytes())
     return {
         "generation": manifest.generation,
         "parts": [[part.partition, part.cut, part.digest] for part in manifest.parts],
-        "features": digest.hexdigest(),
+        "features": None if features is None else features.digest,
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
@@ -22,7 +23,7 @@ PREPARED_COLUMNS = (
     "user_id string, outcome string, clipped int, timed boolean, ticket long, "
     "track_ids array<long>, strengths array<float>, held_out array<boolean>, last_s array<long>"
 )
-_TRACKS = "track_id long, listeners long, training_listeners long"
+_TRACKS = "track_id long, listeners long, training_listeners long, interactions long"
 _RATINGS = "user int, item int, rating float"
 
 
@@ -36,12 +37,16 @@ class Ids:
     track_ids : int64 [items], ascending; tracks that somebody has a positive interaction with
     listeners : int64 [items], users with a positive interaction
     training_listeners : int64 [items], the same without what is held out
+    dead_tracks : tracks that nobody has a positive interaction with; they are left out
+    dead_interactions : interactions with them
     """
 
     user_ids: NDArray[np.bytes_]
     track_ids: NDArray[np.int64]
     listeners: NDArray[np.int64]
     training_listeners: NDArray[np.int64]
+    dead_tracks: int = 0
+    dead_interactions: int = 0
 
 
 def prepared_users(spark: SparkSession, part_uris: Sequence[str], config: TrainingConfig) -> DataFrame:
@@ -82,15 +87,24 @@ def dense_ids(prepared: DataFrame) -> Ids:
     tracks = (
         kept.mapInArrow(_listeners, _TRACKS)
         .groupBy("track_id")
-        .agg(F.sum("listeners").alias("listeners"), F.sum("training_listeners").alias("training"))
+        .agg(
+            F.sum("listeners").alias("listeners"),
+            F.sum("training_listeners").alias("training"),
+            F.sum("interactions").alias("interactions"),
+        )
         .toArrow()
         .sort_by("track_id")
     )
+    alive = pc.greater(tracks["listeners"], 0)
+    dead = tracks.filter(pc.invert(alive))
+    tracks = tracks.filter(alive)
     return Ids(
         user_ids=np.sort(users.astype("S")),
         track_ids=tracks["track_id"].to_numpy(),
         listeners=tracks["listeners"].to_numpy(),
         training_listeners=tracks["training"].to_numpy(),
+        dead_tracks=dead.num_rows,
+        dead_interactions=pc.sum(dead["interactions"]).as_py() or 0,
     )
 
 
@@ -133,11 +147,14 @@ def _listeners(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         tracks, values, held_out = (flat(batch[name]) for name in ("track_ids", "strengths", "held_out"))
         positive = values > 0
-        found, at = np.unique(tracks[positive], return_inverse=True)
-        training = np.bincount(at, weights=~held_out[positive], minlength=len(found)).astype(np.int64)
+        found, at = np.unique(tracks, return_inverse=True)
+        counts = [
+            np.bincount(at, weights=one, minlength=len(found)) for one in (positive, positive & ~held_out)
+        ]
+        counts.append(np.bincount(at, minlength=len(found)))
         yield pa.RecordBatch.from_arrays(
-            [pa.array(found), pa.array(np.bincount(at, minlength=len(found))), pa.array(training)],
-            names=["track_id", "listeners", "training_listeners"],
+            [pa.array(found), *(pa.array(one.astype(np.int64)) for one in counts)],
+            names=["track_id", "listeners", "training_listeners", "interactions"],
         )
 
 

@@ -33,7 +33,8 @@ from training.placement import Features, Placement, place
 Report = Callable[[str], None]
 CANDIDATE = "candidate"
 NO_FEATURES = Features(np.empty(0, np.int64), np.empty((0, 0)))
-STEPS = 6
+STEPS = 5
+"""How often ``learn`` reports."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def learn(
     evaluation["gate"] = gate.in_words(verdicts)
     report("placing tracks without plays")
     arrays, placed = _arrays(final, ids, features, ids.listeners)
+    evaluation["dead_tracks"] = {"tracks": ids.dead_tracks, "interactions": ids.dead_interactions}
     evaluation |= {"outliers": counts, "fit_s": round(final.fit_s, 2), "placed": _placed(placed)}
     evaluation["model"]["tracks"] = len(arrays["track_ids"])
     prepared.unpersist()

@@ -8,7 +8,8 @@ import structlog
 from connections.documents import Database
 from connections.list_store import lists_due
 from schemas.settings import Settings
-from training.child import LISTS_GRACE_S, DeadlineExceeded, run_child
+from training.child import LISTS_GRACE_S, LimitExceeded, run_child
+from training.progress import note_ended
 
 _log = structlog.get_logger()
 _AFTER_FAILURE_S = (15.0, 600.0)
@@ -51,7 +52,8 @@ class ListsBeside:
         try:
             deadline_s = self._settings.lists_budget_s + LISTS_GRACE_S
             code = await run_child(["lists", "build", "--in-process"], deadline_s)
-        except DeadlineExceeded:
+        except LimitExceeded as error:
+            await note_ended(self._settings, error)
             code = -1
         if code == 0:
             self._failures = 0

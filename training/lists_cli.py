@@ -30,7 +30,7 @@ def build(
     """Make a list for every user with the served model, or go on where a run was ended."""
     settings = Settings()
     if not in_process:
-        raise typer.Exit(run_in_child(settings.lists_budget_s + LISTS_GRACE_S))
+        raise typer.Exit(run_in_child(settings, settings.lists_budget_s + LISTS_GRACE_S))
     console = begin_in_child(settings)
     from training.list_blocks import DONE
     from training.lists import build_lists

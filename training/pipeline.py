@@ -5,9 +5,11 @@ import time
 from functools import partial
 from typing import Any
 
+from pyspark.sql import SparkSession
 from rich.console import Console
 
 from connections.documents import Database, open_documents
+from connections.feature_store import stored_vectors
 from connections.model_reports import save_report
 from connections.model_store import model_document, next_seq, prune_models, refuse_model, served
 from connections.snapshot_store import SnapshotStore
@@ -15,23 +17,25 @@ from recommender.model import PARAMETERS, model_digest
 from schemas.errors import InvalidModel, InvalidSnapshot, SegueError
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
+from training.catalogue import catalogue_features
 from training.configuration import TrainingConfig, training_id
 from training.decisions import PUBLISHED, REFUSED, Asked, record_pruning, record_refusal
+from training.estimate import Estimate
 from training.inputs import (
     describe_inputs,
     find_snapshot,
     log_generation,
     part_uris,
     read_artists,
-    read_features,
     read_served,
 )
 from training.learning import STEPS, Learned, Report, learn
 from training.lease import training_lease
-from training.progress import Progress
+from training.progress import KIND, Progress, close_jobs
 from training.publication import finish_activation, publish
 from training.report_page import Subject, render
 from training.session import in_spark
+from training.tuned import KIND as TUNING
 from training.tuned import NO_CHOICE, Choice, chosen_parameters
 from training.tunings import Tuned
 
@@ -68,7 +72,7 @@ async def train(
         console.print("waiting for another training to end")
 
     async with open_documents(settings) as database, training_lease(database, waiting):
-        await finish_activation(settings, database)
+        await _clean_up(settings, database, asked)
         manifest = find_snapshot(store, generation, snapshot_id)
         config = config.sized_for(manifest.users)
         if choice.budget is not None:
@@ -88,24 +92,27 @@ async def _train_on(
     asked: Asked,
     tuned: Tuned | None,
 ) -> dict[str, Any]:
-    features = await read_features(database)
-    name = training_id(config, describe_inputs(manifest, features))
+    stored = await stored_vectors(database)
+    name = training_id(config, describe_inputs(manifest, stored))
     same = await _already_served(database, name, manifest)
     if same is not None:
         console.print("the served model was trained on exactly these inputs")
         return same
     current, artists = await read_served(database), await read_artists(database)
-    progress = Progress(database, f"training-{name[:16]}", STEPS + 1, console)
+    steps = STEPS + 2  # what learning reports, the start of Spark before it, the publication after it
+    estimate = await Estimate.of_last(database, KIND, steps, manifest.counts.get("applied", 0))
+    progress = Progress(database, f"training-{name[:16]}", steps, console, estimate=estimate)
     try:
         _enough_users(manifest, config)
         uris = await asyncio.to_thread(part_uris, store, manifest)
         report = _reporting(progress)
-        learned = await in_spark(
-            settings,
-            "train",
-            lambda spark: learn(spark, uris, config, features, current, report, artists),
-            blocks=config.blocks,
-        )
+
+        def work(spark: SparkSession) -> Learned:
+            features = catalogue_features(spark, settings, stored)
+            return learn(spark, uris, config, features, current, report, artists)
+
+        await progress.step("starting Spark")
+        learned = await in_spark(settings, "train", work, blocks=config.blocks)
         learned.evaluation["tuning"] = tuned.as_dict() if tuned else None
         document = _document(learned, name, manifest, config)
         result = await _settle(settings, database, document, learned, progress, asked)
@@ -158,6 +165,14 @@ async def _settle(
     pointer = await publish(settings, database, document, learned.arrays, asked)
     await _prune(settings, database, asked)
     return _result(document, PUBLISHED, None, pointer["seq"])
+
+
+async def _clean_up(settings: Settings, database: Database, asked: Asked) -> None:
+    """Finish or remove what a training that was killed left; who holds the lease may."""
+    await finish_activation(settings, database)
+    under_the_lease = {"kind": {"$in": [KIND, TUNING]}}
+    await close_jobs(database, under_the_lease, "its process ended before it could say why")
+    await _prune(settings, database, asked)
 
 
 async def _prune(settings: Settings, database: Database, asked: Asked) -> None:

@@ -69,7 +69,7 @@ def prepare_user(history: History, user_id: str, config: TrainingConfig) -> Prep
     if not (signed > 0).any():
         return _left_out(NO_POSITIVE)
     values = np.clip(signed, -config.max_strength, config.max_strength)
-    last_s = _last_s(history.interactions, track_ids)
+    last_s = last_seen_s(history.interactions, track_ids)
     held_out, timed = hold_out(values, last_s, seeded(config.seed, "split", user_id), config.held_out_share)
     return PreparedUser(
         KEPT,
@@ -157,8 +157,8 @@ def _left_out(rule: str) -> PreparedUser:
     return PreparedUser(rule, 0, False, ids, values, held_out, ids)
 
 
-def _last_s(rows: Interactions, track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the latest time of each track over its sources."""
+def last_seen_s(rows: Interactions, track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the latest time of each track over its sources: int64 [tracks], 0 where none is known."""
     latest = np.zeros(len(track_ids), np.int64)
     ids = rows["track_id"].astype(np.int64)
     if len(track_ids) == 0:

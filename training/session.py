@@ -12,11 +12,14 @@ from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untype
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from connections.jars import checked_jars
 from connections.spark import open_session, spark_log
 from schemas.errors import InvalidModel, InvalidSnapshot, Unavailable
 from schemas.settings import Settings
 
 T = TypeVar("T")
+CONNECTOR_JARS = ("org.mongodb", "org.mongodb.spark")
+"""Organisations of the jars by which Spark reads MongoDB."""
 _DAMAGED = re.compile(r"schemas\.errors\.InvalidSnapshot: (.+)")
 
 
@@ -30,10 +33,11 @@ def spark_session(settings: Settings, *, blocks: int = 4) -> Iterator[SparkSessi
     Raises
     ------
     MissingRequirement
-        The Java virtual machine did not start.
+        The Java virtual machine did not start, or the connector's jars are not the pinned ones.
     """
     java = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" if blocks == 1 else ""
     values = {
+        "spark.jars": ",".join(str(path) for path in checked_jars(CONNECTOR_JARS)),
         "spark.sql.shuffle.partitions": str(blocks),
         "spark.default.parallelism": str(blocks),
         "spark.sql.session.timeZone": "UTC",

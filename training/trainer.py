@@ -18,11 +18,14 @@ from schemas.errors import InvalidSnapshot, LogMismatch, Unavailable
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from schemas.topics import SNAPSHOTS
-from training.child import REFUSED_EXIT, DeadlineExceeded, run_child
-from training.inputs import log_generation
+from training.child import REFUSED_EXIT, LimitExceeded, run_child
+from training.drift import SAMPLE, drift
+from training.inputs import log_generation, read_served
 from training.lists_beside import ListsBeside
+from training.progress import note_ended
 from training.publication import finish_activation
-from training.schedule import Tried, reason_to_train
+from training.sample import sampled_histories
+from training.schedule import Tried, drift_counts, reason_by_drift, reason_to_train
 
 _log = structlog.get_logger()
 _LOOK_S = 30.0  # a snapshot whose announcement was missed is found after this
@@ -43,6 +46,7 @@ class Trainer:
         self._interval_s = interval_s
         self._announced = asyncio.Event()
         self._failures = 0
+        self._measured: str | None = None  # snapshot whose drift is known
         self._tried: dict[str, Tried] = {}  # by generation: trainings that left no model document
         self._lists = ListsBeside(settings)
 
@@ -92,7 +96,7 @@ class Trainer:
             if await finish_activation(settings, database):
                 _log.info("repeated an interrupted activation")
             manifest = await self._newest(generation)
-            because = None if manifest is None else await self._because(database, manifest)
+            because = None if manifest is None else await self.reason(database, manifest)
             if manifest is None or because is None:
                 await self._lists.begin(database)
                 return
@@ -109,7 +113,7 @@ class Trainer:
             return None
         return found[0] if found else None
 
-    async def _because(self, database: Database, manifest: Manifest) -> str | None:
+    async def reason(self, database: Database, manifest: Manifest) -> str | None:
         """Return why to train on this snapshot, None to wait."""
         in_service = await served(database) is not None
         of_this_log = {"generation": manifest.generation}
@@ -121,7 +125,7 @@ class Trainer:
             for document in newest
         ]
         last = max(tried, key=lambda one: one.at_s, default=None)
-        return reason_to_train(
+        because = reason_to_train(
             manifest,
             served=in_service,
             tried=last,
@@ -129,6 +133,27 @@ class Trainer:
             interval_s=self._interval_s,
             min_users=self._settings.train_min_users,
         )
+        if because is not None or not drift_counts(manifest, served=in_service, tried=last):
+            return because
+        return await self._drifted(database, manifest)
+
+    async def _drifted(self, database: Database, manifest: Manifest) -> str | None:
+        """Measure the drift of a snapshot once; return the reason to train that it may be."""
+        if manifest.snapshot_id == self._measured:
+            return None
+        current = await read_served(database)
+        if current is None:
+            return None
+        store, seed = SnapshotStore(self._settings.snapshot_location), self._settings.seed
+        try:
+            histories = await asyncio.to_thread(sampled_histories, store, manifest, SAMPLE, seed)
+        except InvalidSnapshot as error:
+            _log.warning("drift cannot be measured", reason=str(error))
+            return None
+        found = await asyncio.to_thread(drift, current.model, histories, current.snapshot_s)
+        self._measured = manifest.snapshot_id
+        _log.info("drift", snapshot_id=manifest.snapshot_id, users=found.users, moved=found.moved)
+        return reason_by_drift(found)
 
     async def _train(self, manifest: Manifest, because: str) -> None:
         """Run one training; a refusal is settled, a failure is tried again after a growing pause."""
@@ -138,8 +163,9 @@ class Trainer:
         arguments += ["--actor", "trainer", "--because", because]
         try:
             code = await run_child(arguments, self._settings.train_deadline_s)
-        except DeadlineExceeded as error:
-            _log.error("training ended by its deadline", reason=str(error))
+        except LimitExceeded as error:
+            _log.error("training ended", reason=str(error))
+            await note_ended(self._settings, error)
             code = -1
         seconds = round(time.monotonic() - began, 1)
         if code in (0, REFUSED_EXIT):

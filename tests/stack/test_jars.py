@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from connections.jars import KAFKA, LOCK, SPARK, Jar, jar_paths, read_lock
 from schemas.errors import MissingRequirement
 from stack import jars
-from stack.jars import KAFKA, SPARK, ensure_jars, jar_paths, read_lock
+from stack.jars import ensure_jars
 
 
 def test_every_jar_of_the_lock_is_pinned_by_version_and_hash() -> None:
@@ -16,7 +17,7 @@ def test_every_jar_of_the_lock_is_pinned_by_version_and_hash() -> None:
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in lock)
     names = [jar.file_name for jar in lock]
     assert len(names) == len(set(names))
-    assert "://" not in jars.LOCK.read_text(encoding="utf-8")
+    assert "://" not in LOCK.read_text(encoding="utf-8")
 
 
 def test_a_complete_cache_needs_neither_java_nor_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +47,7 @@ def test_what_differs_from_the_lock_is_never_accepted(
     lock.write_text(f"{jar.group} {jar.organisation} {jar.name} {jar.version} {'0' * 64}\n")
     tries = []
 
-    def fetch(missing: list[jars.Jar], folder: Path) -> None:
+    def fetch(missing: list[Jar], folder: Path) -> None:
         tries.append(missing)
         (folder / jar.file_name).write_bytes(b"something else")
 

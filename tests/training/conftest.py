@@ -21,6 +21,51 @@ PARTITIONS = 12
 WriteSnapshot = Callable[..., Manifest]
 
 
+def snapshot_of(
+    settings: Settings, generation: str, histories: Mapping[str, bytes], snapshot_id: str = "s-0001",
+    *, applied: int = 1_000, fold_version: str = FOLD_VERSION,
+) -> Manifest:  # fmt: skip
+    """Write a complete snapshot of these histories and return its manifest."""
+    store = SnapshotStore(settings.snapshot_location)
+    headers = []
+    for partition in range(PARTITIONS):
+        here = [user for user in sorted(histories) if int(user, 16) % PARTITIONS == partition]
+        rows = [(user, histories[user]) for user in here]
+        counts = {"applied": applied if partition == 0 else 0}
+        state = PartitionState(
+            partition=partition,
+            position=1,
+            generation=generation,
+            histories=dict(rows),
+            counts=Counter(counts),
+        )
+        header = PartHeader(
+            generation=generation,
+            snapshot_id=snapshot_id,
+            partition=partition,
+            cut=1,
+            fold_version=fold_version,
+            digest=state.digest(),
+            model_id=None,
+            model_seq=0,
+            counts=counts,
+            users=len(rows),
+        )
+        store.write_part(header, rows)
+        headers.append(header)
+    manifest = Manifest(
+        snapshot_id=snapshot_id,
+        generation=generation,
+        fold_version=fold_version,
+        schema_version=1,
+        code_version="test",
+        created_ms=time.time_ns() // 1_000_000,
+        parts=headers,
+    )
+    store.write_manifest(manifest)
+    return manifest
+
+
 @pytest.fixture
 async def database(settings: Settings) -> AsyncIterator[Database]:
     """Yield the documents of a world that has its topics and indexes."""
@@ -32,52 +77,8 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def write_snapshot() -> WriteSnapshot:
-    """Return a function that writes a complete snapshot of given histories."""
-
-    def write(
-        settings: Settings, generation: str, histories: Mapping[str, bytes], snapshot_id: str = "s-0001",
-        *, applied: int = 1_000, fold_version: str = FOLD_VERSION,
-    ) -> Manifest:  # fmt: skip
-        store = SnapshotStore(settings.snapshot_location)
-        headers = []
-        for partition in range(PARTITIONS):
-            here = [user for user in sorted(histories) if int(user, 16) % PARTITIONS == partition]
-            rows = [(user, histories[user]) for user in here]
-            counts = {"applied": applied if partition == 0 else 0}
-            state = PartitionState(
-                partition=partition,
-                position=1,
-                generation=generation,
-                histories=dict(rows),
-                counts=Counter(counts),
-            )
-            header = PartHeader(
-                generation=generation,
-                snapshot_id=snapshot_id,
-                partition=partition,
-                cut=1,
-                fold_version=fold_version,
-                digest=state.digest(),
-                model_id=None,
-                model_seq=0,
-                counts=counts,
-                users=len(rows),
-            )
-            store.write_part(header, rows)
-            headers.append(header)
-        manifest = Manifest(
-            snapshot_id=snapshot_id,
-            generation=generation,
-            fold_version=fold_version,
-            schema_version=1,
-            code_version="test",
-            created_ms=time.time_ns() // 1_000_000,
-            parts=headers,
-        )
-        store.write_manifest(manifest)
-        return manifest
-
-    return write
+    """Return the function that writes a complete snapshot of given histories."""
+    return snapshot_of
 
 
 @pytest.fixture(scope="session")

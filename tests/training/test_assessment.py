@@ -68,6 +68,9 @@ async def test_a_tuned_training_stores_its_page_and_a_later_judgement_takes_its_
         stored = await database["models"].find_one({"_id": model_id})
         assert stored is not None
         assert stored["alpha"] == tuning["parameters"]["alpha"]
+        job = await database["jobs"].find_one({"kind": "training"})
+        assert job is not None
+        assert (job["state"], job["done"], len(job["step_s"])) == ("done", job["total"], job["total"])
     assert f"Model {model_id[:12]}" in trained
     assert "Published on" in trained
 

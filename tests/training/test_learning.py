@@ -5,9 +5,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from connections.snapshot_store import SnapshotStore
-from recommender.encoding import EMPTY
+from recommender.encoding import EMPTY, History
+from recommender.foldin import fold_in
 from recommender.history import apply
-from recommender.model import model_digest
+from recommender.model import Model, model_digest
+from recommender.strength import strengths
 from schemas.errors import InvalidModel, InvalidSnapshot
 from schemas.settings import Settings
 from tests.training.conftest import WriteSnapshot
@@ -87,6 +89,32 @@ def test_equal_inputs_give_equal_factors(learner: Learner) -> None:
     assert ids[0] == ids[1]
 
 
+def test_a_skip_is_a_negative(learner: Learner) -> None:
+    """Half of the listeners skip one track: it moves away from those who like its style."""
+    config = TrainingConfig(rank=6, reg_param=0.1, alpha=10.0, max_iter=6, seed=7, blocks=1)
+    histories = tasteful()
+    skipped = dict(histories)
+    for name in list(histories)[::2]:
+        for turn in range(8):
+            skipped[name] = apply(skipped[name], play(7, 1_800_000_000_000 + turn, heard=0.1))
+    both = [learner(one, config).arrays for one in (histories, skipped)]
+    fond = [History(histories[name]) for name in list(histories)[1::2]]
+    scores = []
+    for arrays in both:
+        rows = Model.build(
+            "m",
+            arrays["track_ids"],
+            arrays["item_factors"],
+            arrays["fitted"],
+            arrays["popularity"],
+            0.1,
+            10.0,
+        )
+        users = fold_in(rows, [strengths(one) for one in fond])
+        scores.append(float((users @ rows.factor_rows[rows.rows(np.array([7]))[0]]).mean()))
+    assert scores[1] < 0.8 * scores[0]
+
+
 def test_listens_without_taste_do_not_beat_popularity(learner: Learner) -> None:
     random = np.random.default_rng(5)
     share = 1.0 / np.arange(1, 61) ** 1.2
@@ -101,19 +129,25 @@ def test_listens_without_taste_do_not_beat_popularity(learner: Learner) -> None:
     assert "not better than popularity" in reason
 
 
-def test_users_left_out_are_counted(learner: Learner) -> None:
+def test_users_and_tracks_left_out_are_counted(learner: Learner) -> None:
     histories = tasteful()
     history = EMPTY
     for n in range(2_900):
         history = apply(history, play(1 + n % 20, 1_700_000_000_000 + n))
     histories[user(900)] = history
     histories[user(901)] = apply(EMPTY, play(1, 1_700_000_000_000, heard=0.1))
+    for number in range(3):  # tracks that are only ever skipped
+        for track in (900, 901):
+            skipped = play(track, 1_700_000_000_000, heard=0.1)
+            histories[user(number)] = apply(histories[user(number)], skipped)
     config = TrainingConfig(rank=4, reg_param=0.3, alpha=1.0, max_iter=2, seed=7, blocks=1)
     learned = learner(histories, config)
     outliers = learned.evaluation["outliers"]
     assert {rule: found["users"] for rule, found in outliers.items()} == {
         "kept": 40, "impossible_rate": 1, "no_positive": 1,
     }  # fmt: skip
+    assert learned.evaluation["dead_tracks"] == {"tracks": 2, "interactions": 6}
+    assert not {900, 901} & set(learned.arrays["track_ids"].tolist())
 
 
 def test_too_few_users_are_refused_in_one_sentence(learner: Learner) -> None:

@@ -68,7 +68,7 @@ async def running_trainer(settings: Settings) -> AsyncIterator[psutil.Process]:
                 child.kill()
 
 
-async def until(found: Callable[[], Awaitable[bool]], timeout_s: float = 100.0) -> None:
+async def until(found: Callable[[], Awaitable[bool]], timeout_s: float = 240.0) -> None:
     end = time.monotonic() + timeout_s
     while not await found():
         assert time.monotonic() < end, "it did not happen in time"
@@ -120,12 +120,12 @@ async def test_sigterm_ends_the_trainer_and_the_virtual_machine_that_it_started(
     async with open_documents(settings) as database:
         async with running_trainer(settings) as trainer:
 
-            async def is_training() -> bool:
-                return await database["jobs"].find_one({"state": "running"}) is not None
+            async def is_in_spark() -> bool:
+                assert await served(database) is None
+                return "java" in {child.name() for child in trainer.children(recursive=True)}
 
-            await until(is_training)
+            await until(is_in_spark)
             started = trainer.children(recursive=True)
-            assert "java" in {child.name() for child in started}
         _gone, alive = psutil.wait_procs(started, timeout=10)
         assert alive == []
         assert await served(database) is None
