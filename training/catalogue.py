@@ -5,10 +5,15 @@ reads is compared with it, so a model is of the inputs that its ``training_id`` 
 """
 
 import json
+import re
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 from pyspark.ml import Pipeline
 from pyspark.ml.feature import StandardScaler, VectorAssembler
 from pyspark.ml.functions import array_to_vector, vector_to_array
@@ -21,6 +26,9 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings
 from training.placement import Features
 
+_NOTHING = Features(np.empty(0, np.int64), np.empty((0, 0)))
+_BLOCK_BYTES = 32 * 2**20
+_OUTAGE = re.compile(r"com\.mongodb\.Mongo(Timeout|Socket|NodeIsRecovering|NotPrimary)\w*Exception")
 _SCHEMA = "_id long, version string, raw array<double>"
 
 
@@ -62,21 +70,44 @@ def catalogue_features(spark: SparkSession, settings: Settings, stored: StoredVe
     Raises
     ------
     Unavailable
-        The catalogue was changed while it was read.
+        MongoDB did not answer, or the catalogue was changed while it was read.
     """
     if stored is None:
-        return Features(np.empty(0, np.int64), np.empty((0, 0)))
-    vectors = stored_vectors(spark, settings, stored)
-    raw = vectors.toArrow()
-    digest = VectorDigest(stored.version)
-    digest.add(raw["_id"].to_numpy().astype(np.int64), _matrix(raw["raw"], stored.width))
-    if digest.name() != stored.digest:
+        return _NOTHING
+    try:
+        return _read(stored_vectors(spark, settings, stored), stored)
+    except (PySparkException, Py4JJavaError) as error:
+        if _OUTAGE.search(str(error)) is None:
+            raise
+        raise Unavailable("MongoDB did not answer while Spark read the audio features") from error
+
+
+def _read(vectors: DataFrame, stored: StoredVectors) -> Features:
+    work = partial(digested, version=stored.version, width=stored.width)
+    found = vectors.mapInArrow(work, "digest string, finite long").first()
+    if found is None or found["digest"] != stored.digest:
         raise Unavailable("the audio features were changed while they were read: train again")
-    scaled = standardised(vectors).toArrow().sort_by("_id")
+    if found["finite"] == 0:
+        return _NOTHING
+    # what comes from one partition lies in the virtual machine as a whole: no partition may be large
+    blocks = 1 + found["finite"] * stored.width * 8 // _BLOCK_BYTES
+    scaled = standardised(vectors).repartitionByRange(blocks, "_id").toArrow().sort_by("_id")
     vectors.unpersist()
-    return Features(scaled["_id"].to_numpy().astype(np.int64), _matrix(scaled["scaled"], stored.width))
+    rows = scaled["scaled"].combine_chunks()
+    return Features(scaled["_id"].to_numpy().astype(np.int64), _matrix(rows, stored.width))
 
 
-def _matrix(column: pa.ChunkedArray, width: int) -> NDArray[np.float64]:
-    values = column.combine_chunks().flatten().to_numpy()
-    return np.asarray(values, np.float64).reshape(-1, width)
+def digested(batches: Iterator[pa.RecordBatch], version: str, width: int) -> Iterator[pa.RecordBatch]:
+    """Yield one row, digest and number of finite vectors, for batches (_id, raw) by ascending id."""
+    digest, finite = VectorDigest(version), 0
+    for batch in batches:
+        raw = _matrix(batch["raw"], width)
+        digest.add(batch["_id"].to_numpy().astype(np.int64), raw)
+        finite += int(np.isfinite(raw).all(axis=1).sum())
+    yield pa.RecordBatch.from_arrays(
+        [pa.array([digest.name()]), pa.array([finite], pa.int64())], names=["digest", "finite"]
+    )
+
+
+def _matrix(rows: pa.ListArray, width: int) -> NDArray[np.float64]:
+    return np.asarray(rows.flatten().to_numpy(), np.float64).reshape(-1, width)

@@ -1,14 +1,16 @@
 """Audio features through the MongoDB connector, VectorAssembler and StandardScaler, on a real mongod."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
 from connections.documents import open_documents
-from connections.feature_store import VectorDigest, stored_vectors
+from connections.feature_store import StoredVectors, VectorDigest, stored_vectors
 from schemas.errors import Unavailable
 from schemas.settings import Settings
-from training.catalogue import catalogue_features
+from stack.ports import free_ports
+from training.catalogue import catalogue_features, digested
 
 RAW = np.random.default_rng(4).normal(loc=[5.0, -3.0, 100.0], scale=[1.0, 0.01, 30.0], size=(40, 3))
 
@@ -63,6 +65,33 @@ async def test_features_that_change_while_they_are_read_make_no_model(
         await database["features"].update_one({"_id": 4}, {"$set": {"raw": [1.0, 2.0, 3.0]}})
     with pytest.raises(Unavailable, match="were changed while they were read"):
         catalogue_features(spark, settings, stored)
+
+
+async def test_vectors_of_which_none_is_finite_are_no_features(
+    settings: Settings, spark: SparkSession
+) -> None:
+    await store(settings, np.full((3, 2), np.nan), first=1)
+    async with open_documents(settings) as database:
+        stored = await stored_vectors(database)
+    assert catalogue_features(spark, settings, stored).scaled.shape == (0, 0)
+
+
+def test_a_mongodb_that_is_away_is_an_outage_and_no_refusal(settings: Settings, spark: SparkSession) -> None:
+    [port] = free_ports(1)
+    away = settings.model_copy(
+        update={"mongodb_url": f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=1000"}
+    )
+    with pytest.raises(Unavailable, match="did not answer while Spark read"):
+        catalogue_features(spark, away, StoredVectors("v1", 3, 40, "0" * 64))
+
+
+def test_the_digest_in_spark_is_that_of_the_store_however_batches_are_cut() -> None:
+    ids = np.arange(40)
+    whole = VectorDigest("v1")
+    whole.add(ids, RAW)
+    table = pa.table({"_id": ids, "raw": pa.array(RAW.tolist())})
+    [found] = digested(iter(table.to_batches(max_chunksize=7)), "v1", 3)
+    assert found.to_pylist() == [{"digest": whole.name(), "finite": 40}]
 
 
 async def test_without_features_there_are_none(settings: Settings, spark: SparkSession) -> None:
