@@ -180,9 +180,19 @@ class LogReader:
             yield list(map(LogRecord._make, records))
 
     async def read_tuples(
-        self, partition: int, start: int, end: int, *, timeout_s: float = 30.0
+        self,
+        partition: int,
+        start: int,
+        end: int,
+        *,
+        timeout_s: float = 30.0,
+        fetch_bytes: int | None = None,
     ) -> AsyncIterator[list[Record]]:
         """Yield ``(offset, key, value)`` of ``[start, end)``, in order, in lists: for who reads them all.
+
+        Parameters
+        ----------
+        fetch_bytes : as of the reader, for this range
 
         Raises
         ------
@@ -197,7 +207,7 @@ class LogReader:
             TopicPartition(self._name, partition),
             start,
             end,
-            fetch_bytes=self._fetch_bytes,
+            fetch_bytes=fetch_bytes or self._fetch_bytes,
             wait_ms=_FETCH_WAIT_MS,
             timeout_s=timeout_s,
         )
@@ -292,9 +302,12 @@ class LogReader:
     async def first_name(self, partition: int) -> str:
         """Return the log's name in a partition's first record; raise ``LogMismatch`` without one."""
         try:
-            async for records in self.read(partition, 0, 1, timeout_s=_NAME_WITHIN_S):
-                event = events.decode(records[0].value)
-                if records[0].offset == 0 and isinstance(event, events.Generation):
+            # the broker sends one whole batch, however few bytes are asked for
+            async for [(offset, _, value)] in self.read_tuples(
+                partition, 0, 1, timeout_s=_NAME_WITHIN_S, fetch_bytes=1
+            ):
+                event = events.decode(value)
+                if offset == 0 and isinstance(event, events.Generation):
                     return event.generation
         except MalformedEvent:
             pass  # somebody else's records

@@ -12,10 +12,11 @@ Blocking: call it from a thread or a process of its own.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
@@ -80,8 +81,9 @@ class SnapshotStore:
         schema = _SCHEMA.with_metadata({HEADER_KEY: snapshots.encode(header)})
         with self._replacing(path) as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             for chunk in _chunks(rows):
-                users, histories = zip(*chunk, strict=True)
-                writer.write_table(pa.table([pa.array(users), pa.array(histories)], schema=schema))
+                users = _column(pa.string(), [user_id.encode() for user_id, _ in chunk])
+                histories = _column(pa.binary(), [history for _, history in chunk])
+                writer.write_table(pa.Table.from_arrays([users, histories], schema=schema))
 
     def part_blocks(self, header: PartHeader) -> int:
         """Return how many blocks of users (row groups) a part has.
@@ -243,6 +245,14 @@ class SnapshotStore:
 
 def _histories(rows: pa.Table) -> dict[str, bytes]:
     return dict(zip(rows["user_id"].to_pylist(), rows["history"].to_pylist(), strict=True))
+
+
+def _column(kind: pa.DataType, values: Sequence[bytes]) -> pa.Array:
+    """Return a column of bytes; `pa.array` would load pandas, which takes 0.8 s."""
+    ends = np.zeros(len(values) + 1, np.int32)
+    np.cumsum([len(value) for value in values], out=ends[1:])
+    data = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(kind, len(values), data)
 
 
 def _part_name(partition: int) -> str:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -112,3 +114,13 @@ def test_pruning_keeps_the_newest_complete_ones_and_what_is_newer(store: Snapsho
 
     assert sorted(gone) == names[:2]
     assert store.incomplete("g") == [names[4]]
+
+
+def test_writing_a_part_loads_no_pandas(tmp_path: Path) -> None:
+    code = (
+        "import sys, tests.connections.test_snapshot_store as here\n"
+        "here.SnapshotStore(sys.argv[1]).write_part(here._HEADER, here._ROWS)\n"
+        "print('pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, tmp_path.as_uri()]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "False\n"
