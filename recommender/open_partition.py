@@ -1,17 +1,16 @@
 """The fold of many records at once: histories are changed in place until somebody wants the state.
 
 It makes what ``PartitionState.fold`` makes, sooner. What an event makes of a history is said by
-``windows.note`` and ``history.apply_to`` alone; a record that is not a play of a user known already goes
+``windows.note`` and ``history.apply_play`` alone; a record that is not a play of a user known already goes
 through ``PartitionState`` itself.
 """
 
 from collections.abc import Iterable
 
-from recommender.history import apply_to
+from recommender.history import apply_play
 from recommender.partition import Folded, PartitionState, Record, hole
 from recommender.windows import Outcome, note
 from schemas import events
-from schemas.errors import MalformedEvent
 
 _APPLIED, _DUPLICATE = Outcome.APPLIED, Outcome.DUPLICATE
 
@@ -48,14 +47,14 @@ class OpenPartition:
                 if offset != position:
                     raise hole(state.partition, position, offset)
                 history = known.get(key)  # type: ignore[arg-type]  # None is nobody's key
-                event = None if history is None else _play_in(value)
+                event = None if history is None else events.decode_play(value)
                 if history is None or event is None:
                     state.position = position
                     rest.append(self._fold_rest(offset, key, value))
                 else:
                     outcome = note(history, event.session, event.seq, event.client_time_ms)
                     if outcome is _APPLIED:
-                        apply_to(history, event)
+                        apply_play(history, event)
                         applied += 1
                     elif outcome is _DUPLICATE:
                         duplicates += 1
@@ -86,11 +85,3 @@ class OpenPartition:
 
 def _add(state: PartitionState, counts: dict[Outcome, int]) -> None:
     state.counts.update({outcome: count for outcome, count in counts.items() if count})
-
-
-def _play_in(value: bytes | None) -> events.Play | None:
-    try:
-        event = events.decode(value)
-    except MalformedEvent:
-        return None
-    return event if type(event) is events.Play else None

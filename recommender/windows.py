@@ -9,6 +9,7 @@ it had its effect.
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 from typing import NamedTuple
 
 from recommender.encoding import HEADER, WINDOW
@@ -19,7 +20,8 @@ MAX_SESSIONS = 32
 _MASK = (1 << SEEN) - 1
 _SESSIONS_AT, _EVICTED_AT = 1, HEADER.size - 8  # in the header
 _HEADER_BYTES, _WINDOW_BYTES = HEADER.size, WINDOW.size
-_read_window, _write_window = WINDOW.unpack_from, WINDOW.pack_into
+_NUMBERS, _NUMBERS_AT = Struct("<QQQ"), 8  # of a window, behind its key
+_read_numbers, _write_numbers = _NUMBERS.unpack_from, _NUMBERS.pack_into
 
 
 class Outcome(StrEnum):
@@ -77,7 +79,7 @@ def note(history: bytearray, session: str, seq: int, client_time_ms: int) -> Out
         at = _find(history, key, end)
         if at < 0:
             return _note_session(history, end, key, seq, client_time_ms)
-    _, highest, seen, last_ms = _read_window(history, at)
+    highest, seen, last_ms = _read_numbers(history, at + _NUMBERS_AT)
     behind = highest - seq
     if behind < 0:
         highest, seen = seq, (seen << -behind | 1) & _MASK if behind > -SEEN else 1
@@ -89,8 +91,10 @@ def note(history: bytearray, session: str, seq: int, client_time_ms: int) -> Out
         seen |= 1 << behind
     if at < last:
         del history[at : at + _WINDOW_BYTES]
-        history[last:last] = bytes(_WINDOW_BYTES)
-    _write_window(history, last, key, highest, seen, client_time_ms if client_time_ms > last_ms else last_ms)
+        history[last:last] = key + bytes(_WINDOW_BYTES - len(key))
+    if client_time_ms > last_ms:
+        last_ms = client_time_ms
+    _write_numbers(history, last + _NUMBERS_AT, highest, seen, last_ms)
     return _APPLIED
 
 
@@ -111,7 +115,7 @@ def _note_session(history: bytearray, end: int, key: bytes, seq: int, client_tim
     if history[_SESSIONS_AT] < MAX_SESSIONS:
         history[_SESSIONS_AT] += 1
         return _APPLIED
-    _, _, _, last_ms = _read_window(history, _HEADER_BYTES)
+    _, _, last_ms = _read_numbers(history, _HEADER_BYTES + _NUMBERS_AT)
     history[_EVICTED_AT:_HEADER_BYTES] = max(evicted_ms, last_ms).to_bytes(8, "little")
     del history[_HEADER_BYTES : _HEADER_BYTES + _WINDOW_BYTES]
     return _APPLIED

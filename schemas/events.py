@@ -10,6 +10,7 @@ an entry in ``UPCASTS``.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -26,7 +27,8 @@ _DAY_MS = 86_400_000
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 TimeMs = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
-Session = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
+_SESSION = r"^[A-Za-z0-9_.:-]{1,64}$"
+Session = Annotated[str, Meta(pattern=_SESSION)]
 Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Version = Annotated[int, Meta(ge=1, le=SCHEMA_VERSION)]
@@ -163,7 +165,17 @@ USER_EVENTS: tuple[type[_UserEvent], ...] = (
 UPCASTS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """``UPCASTS[n]`` turns the JSON object of version n into one of version n + 1."""
 
+
+class _SoonPlay(Play, frozen=True, kw_only=True, tag="play"):
+    """A play whose session is not looked at while it is decoded: a pattern takes half of the time."""
+
+    session: str
+
+
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_soon_decoder = msgspec.json.Decoder(
+    _SoonPlay | Like | Unlike | Hide | Unhide | Less | TasteStart | ImportedListens | Forget | ControlRecord
+)
 _encoder = msgspec.json.Encoder()
 
 
@@ -194,6 +206,27 @@ def decode(value: bytes | None) -> Event:
         return event if event.v == SCHEMA_VERSION else _upcast(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedEvent(f"not a valid event: {error}") from None
+
+
+def decode_play(value: bytes | None) -> Play | None:
+    """Return the play that ``value`` holds, as ``decode`` in half its time; None for whatever else it holds.
+
+    None is also the answer for a play of an older schema version.
+    """
+    if not value or len(value) > MAX_EVENT_BYTES:
+        return None
+    try:
+        event = _soon_decoder.decode(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if type(event) is _SoonPlay and event.v == SCHEMA_VERSION and _is_session(event.session):
+        return event
+    return None
+
+
+@lru_cache(maxsize=65_536)
+def _is_session(name: str) -> bool:
+    return re.search(_SESSION, name) is not None
 
 
 def _upcast(value: bytes) -> Event:

@@ -1,9 +1,10 @@
 """One process of a replay: folds the partitions that it is given, one by one, and writes their parts."""
 
 import asyncio
+import gc
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -62,12 +63,21 @@ class StopAsked(Exception):
     """Whoever started the process wants it to end, or is gone."""
 
 
-def work(job: Job, pipe: Connection) -> None:
-    """Fold each partition that comes through the pipe until None does; errors go back through it."""
+def work(pipe: Connection, foreign: Sequence[Connection]) -> None:
+    """Fold each partition that comes through the pipe after the job, until None does; errors go back.
+
+    Parameters
+    ----------
+    foreign : ends of pipes that a forked process has and must not keep: they would never be closed
+    """
+    for other in foreign:
+        other.close()
     for number in (signal.SIGINT, signal.SIGTERM):  # both reach the whole group: who started us decides
         signal.signal(number, signal.SIG_IGN)
-    configure_logs(job.settings)
+    gc.freeze()  # what is loaded by now lives as long as the process
     try:
+        job: Job = pipe.recv()
+        configure_logs(job.settings)
         asyncio.run(_work(job, pipe))
     except SegueError as error:
         pipe.send(error)

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from agents.parts import manifest_of
 from agents.replay.cut import Cut, checked, cut_at_end, cut_until, parse_until, read_offsets
 from agents.replay.display import Display, Meter
 from agents.replay.folding import Job, Progress
-from agents.replay.processes import Interrupted, fold_all
+from agents.replay.processes import Interrupted, Running, fold_all, started
 from connections.event_log import LogReader
 from connections.replay_store import ReplayStore
 from recommender.history import FOLD_VERSION
@@ -64,13 +65,16 @@ def replay(
     Interrupted
         ``stopped`` was set; the message says how to go on.
     """
-    store = ReplayStore(settings.snapshot_location)
-    plan = asyncio.run(_planned(settings, store, request))
-    manifest = store.manifest(plan.generation, plan.snapshot_id)
-    meter = Meter(plan.cut)
+    processes = min(request.processes or _cores(), PLAYS.partitions)
+    with started(processes) as running:  # first: what is open or runs beside would be forked too
+        store = ReplayStore(settings.snapshot_location)
+        plan = asyncio.run(_planned(settings, store, request))
+        manifest = store.manifest(plan.generation, plan.snapshot_id)
+        meter = Meter(plan.cut)
+        if manifest is None:
+            with Display.opened(console, meter) as display:
+                _fold(Job(settings, plan, request.checkpoint_s), running, store, display, stopped)
     if manifest is None:
-        with Display.opened(console, meter) as display:
-            _fold(settings, plan, request, store, display, stopped)
         manifest = asyncio.run(_complete(settings, store, plan))
     result = _result(plan, manifest, meter)
     if request.check:
@@ -149,14 +153,13 @@ def _resumed(store: ReplayStore, generation: str, request: Request) -> ReplayPla
 
 
 def _fold(
-    settings: Settings,
-    plan: ReplayPlan,
-    request: Request,
+    job: Job,
+    running: Sequence[Running],
     store: ReplayStore,
     display: Display,
     stopped: threading.Event,
 ) -> None:
-    meter = display.meter
+    meter, plan = display.meter, job.plan
     for partition, position in _expected(store, plan).items():
         meter.expect(partition, position)
     left = meter.left()
@@ -167,9 +170,8 @@ def _fold(
         note(progress.partition, progress.position)
         display.show()
 
-    job = Job(settings, plan, request.checkpoint_s)
     try:
-        fold_all(job, longest_first, request.processes or _cores(), tell, stopped)
+        fold_all(job, longest_first, running, tell, stopped)
     except Interrupted:
         raise Interrupted(
             f"the replay was stopped at {meter.done / meter.total:.0%}; what it folded is kept: "

@@ -2,8 +2,9 @@ import json
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas import events
@@ -75,6 +76,45 @@ def test_no_bytes_raise_anything_but_malformed(data: bytes) -> None:
 def test_missing_deep_and_oversized_values_are_malformed(data: bytes | None) -> None:
     with pytest.raises(MalformedEvent):
         events.decode(data)
+
+
+_FIELDS = st.sampled_from([*msgspec.to_builtins(play()), "more"])
+_VALUES = st.one_of(
+    st.sampled_from([None, True, -1, 0, 1, 2, 1.5, 2**53, "like", "play", "skipped", "a b", "a\n"]),
+    st.text(st.characters(max_codepoint=0x24F), max_size=70),
+    st.just("x" * events.MAX_EVENT_BYTES),
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(_EVERY[:2]),
+    st.dictionaries(_FIELDS, _VALUES, max_size=2),
+    st.sets(_FIELDS, max_size=1),
+    st.integers(0, 300),
+)
+@example(_EVERY[0], {"type": "like"}, set(), 0)
+@example(_EVERY[0], {"session": "a\n"}, set(), 0)
+@example(_EVERY[0], {"session": "a b"}, set(), 0)
+@example(_EVERY[0], {}, {"type"}, 0)
+@example(_EVERY[0], {"more": "x" * events.MAX_EVENT_BYTES}, set(), 0)
+def test_the_sooner_decoding_takes_exactly_the_plays_that_decoding_takes(
+    one: events.Event, change: dict[str, object], gone: set[str], cut: int
+) -> None:
+    fields = {
+        name: value for name, value in {**msgspec.to_builtins(one), **change}.items() if name not in gone
+    }
+    data = json.dumps(fields).encode()[: None if cut > 200 else -cut or None]
+    try:
+        expected = events.decode(data)
+    except MalformedEvent:
+        expected = None
+
+    found = events.decode_play(data)
+
+    if type(expected) is events.Play:
+        assert msgspec.to_builtins(found) == msgspec.to_builtins(expected)
+    else:
+        assert found is None
 
 
 def test_hide_names_a_track_or_an_artist_but_not_both() -> None:
