@@ -15,13 +15,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.parts import manifest_of, write_part
 from bench._plays import synthetic_plays
 from bench._steps import Step, run_and_watch
 from bench._world import own_world
@@ -30,15 +33,15 @@ from connections.log_topics import ensure_topics
 from connections.python_path import python_path
 from connections.snapshot_store import SnapshotStore
 from recommender.encoding import INTERACTION, History
-from recommender.history import FOLD_VERSION
+from recommender.partition import PartitionState
+from recommender.windows import Outcome
 from schemas.documents import CATALOGUE, TRACKS
 from schemas.errors import InvalidModel
-from schemas.events import SCHEMA_VERSION
 from schemas.settings import Settings
-from schemas.snapshots import Manifest, PartHeader
 from schemas.topics import PLAYS
 
 _PER_USER = 50
+_SNAPSHOT = "bench-0001"
 _NOW_S = 1_780_000_000
 _DAYS_S = 120 * 86_400
 _MOST_ROWS = 500
@@ -56,7 +59,10 @@ def run(arguments: list[str]) -> dict[str, Any]:
     parser.add_argument("--memory", default="4g", help="of the Spark driver")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    sizes = [_trained(size, options) for size in options.sizes]
+    sizes = []
+    for size in options.sizes:
+        sizes.append(_trained(size, options))
+        print(json.dumps(sizes[-1]), file=sys.stderr, flush=True)  # the next one may take an hour
     per_interaction = [one["seconds"] / one["interactions"] for one in sizes]
     return {
         "ratio": round(per_interaction[-1] / per_interaction[0], 3),
@@ -150,39 +156,25 @@ def _track(number: int) -> dict[str, Any]:
 def _write_snapshot(
     settings: Settings, generation: str, users: int, columns: list[NDArray[Any]], seed: int
 ) -> None:
-    store, headers, snapshot_id = SnapshotStore(settings.snapshot_location), [], "bench-0001"
+    store, headers = SnapshotStore(settings.snapshot_location), []
     starts = np.searchsorted(columns[0], np.arange(users + 1))  # the plays ascend by user
     ids = [hashlib.blake2b(f"{seed}:{user}".encode(), digest_size=16).hexdigest() for user in range(users)]
     for partition in range(PLAYS.partitions):
-        here = sorted(range(partition, users, PLAYS.partitions), key=ids.__getitem__)
-        header = PartHeader(
+        here = range(partition, users, PLAYS.partitions)
+        state = PartitionState(
+            partition,
+            position=1,
             generation=generation,
-            snapshot_id=snapshot_id,
-            partition=partition,
-            cut=1,
-            fold_version=FOLD_VERSION,
-            digest=hashlib.sha256(f"{seed}:{users}:{partition}".encode()).hexdigest(),
-            model_id=None,
-            model_seq=0,
-            counts={"applied": int(starts[-1]) if partition == 0 else 0},
-            users=len(here),
+            histories=dict(_histories(here, ids, starts, columns, seed)),
+            counts=Counter({Outcome.APPLIED: int(starts[-1]) if partition == 0 else 0}),
         )
-        store.write_part(header, _histories(here, ids, starts, columns, seed))
-        headers.append(header)
-    manifest = Manifest(
-        snapshot_id=snapshot_id,
-        generation=generation,
-        fold_version=FOLD_VERSION,
-        schema_version=SCHEMA_VERSION,
-        code_version="bench",
-        created_ms=1000 * _NOW_S,
-        parts=headers,
-    )
-    store.write_manifest(manifest)
+        write_part(store, _SNAPSHOT, state)
+        headers.append(store.named_header(generation, _SNAPSHOT, partition))
+    store.write_manifest(msgspec.structs.replace(manifest_of(headers), created_ms=1000 * _NOW_S))
 
 
 def _histories(
-    here: list[int], ids: list[str], starts: NDArray[np.int64], columns: list[NDArray[Any]], seed: int
+    here: Sequence[int], ids: list[str], starts: NDArray[np.int64], columns: list[NDArray[Any]], seed: int
 ) -> Iterator[tuple[str, bytes]]:
     random = np.random.default_rng([seed, here[0] if here else 0])
     for user in here:
