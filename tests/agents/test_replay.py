@@ -164,9 +164,10 @@ async def test_a_replay_that_was_killed_goes_on_and_ends_like_an_undisturbed_one
     )
 
 
-async def test_an_interrupted_replay_says_how_to_go_on(log: tuple[Settings, str]) -> None:
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_an_interrupted_replay_says_how_to_go_on(log: tuple[Settings, str], processes: str) -> None:
     settings, generation = log
-    process = _start(settings, "--processes", "1")
+    process = _start(settings, "--processes", processes)
     folder = settings.data_dir / "snapshots" / generation
     await _until(lambda: any(folder.glob("replay-*/part-*.parquet")), process)
     os.killpg(process.pid, signal.SIGINT)
@@ -361,6 +362,10 @@ async def test_a_record_of_another_log_is_refused_with_its_place(log: tuple[Sett
 
     with pytest.raises(LogMismatch, match=rf"partition 5 names log elsewhere at offset {at}"):
         await _replay(settings)
+    process = _start(settings, "--processes", "2")
+    _, err = await asyncio.to_thread(process.communicate)
+    assert (process.returncode, "Traceback" in err) == (1, False)
+    assert f"segue: partition 5 names log elsewhere at offset {at}" in err
     assert ReplayStore(settings.snapshot_location).manifests(generation) == []
 
 
