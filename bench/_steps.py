@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -69,6 +70,7 @@ def _listen(process: "subprocess.Popen[str]", run: Run) -> None:
         run.said.append(line.rstrip("\n"))
         found = _STEP.match(line)
         if found and found["name"] != run.steps[-1].name:
+            print(run.said[-1], file=sys.stderr, flush=True)
             run.steps.append(Step(found["name"], time.monotonic()))
 
 

@@ -51,9 +51,7 @@ _AT_ONCE = 10_000
 def run(arguments: list[str]) -> dict[str, Any]:
     """Train on each size in turn; return steps with seconds and MiB."""
     parser = argparse.ArgumentParser(prog="python -m bench training-growth", description=__doc__)
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[100_000, 1_000_000], help="interactions, about"
-    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000], help="interactions")
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--max-iter", type=int, default=10)
     parser.add_argument("--memory", default="4g", help="of the Spark driver")
@@ -134,10 +132,12 @@ async def _write_world(settings: Settings, users: int, items: int, size: int, se
             await database[TRACKS.name].insert_many(tracks)
         state = {"_id": "catalogue", "version": "bench", "tracks": items, "source": "bench", "updated_ms": 0}
         await database[CATALOGUE.name].insert_one(state)
-    plays = synthetic_plays(users, items, 2 * size, seed)  # about half of the pairs are drawn twice
-    columns = [plays[name].to_numpy() for name in ("user", "item", "rating")]
+    plays = synthetic_plays(users, items, 4 * size, seed)  # many pairs are drawn more than once
+    random = np.random.default_rng([seed, size])
+    kept = np.sort(random.permutation(plays.num_rows)[:size])
+    columns = [plays[name].to_numpy()[kept] for name in ("user", "item", "rating")]
     _write_snapshot(settings, generation, users, columns, seed)
-    return int(plays.num_rows)
+    return len(kept)
 
 
 def _track(number: int) -> dict[str, Any]:
