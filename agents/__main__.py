@@ -19,6 +19,7 @@ from schemas.errors import SegueError, Stalled
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
+    from agents.ranking.ranker import RankingProgram
     from agents.start import StartTimes
 
 cli = typer.Typer(
@@ -39,14 +40,15 @@ def worker(
     from agents.start import StartTimes, process_start_s, wait_for_place
     from agents.watchdog import EXIT_STALLED
 
-    if spare and not wait_for_place():
+    ranking = wait_for_place() if spare else None
+    if spare and ranking is None:
         raise typer.Exit(0)
     times = StartTimes()
     times.note("told", None if spare else process_start_s())
     settings = Settings()
     configure_logs(settings)
     try:
-        _run(_work(settings, times))
+        _run(_work(settings, times, ranking))
     except* Stalled as stalled:
         print(f"segue: {stalled.exceptions[0]}", file=sys.stderr)
         raise typer.Exit(EXIT_STALLED) from None
@@ -173,12 +175,12 @@ def _print_replay(result: dict[str, Any], check: bool) -> None:
         print("no snapshot of the workers has this cut: nothing to compare with")
 
 
-async def _work(settings: Settings, times: "StartTimes") -> None:
+async def _work(settings: Settings, times: "StartTimes", ranking: "RankingProgram | None") -> None:
     from agents.app import open_worker
     from agents.inspection import serve_inspection
 
     times.note("loaded")
-    async with open_worker(settings, times=times) as one, serve_inspection(one):
+    async with open_worker(settings, times=times, ranking=ranking) as one, serve_inspection(one):
         work = asyncio.create_task(one.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

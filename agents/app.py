@@ -19,21 +19,23 @@ from agents.chunks import ChunkConsumer, ChunkSchema
 from agents.dead_letters import DeadLetters
 from agents.delivery import Delivery
 from agents.faust_app import create_faust_app
-from agents.lists import Lists, Wanted, wanted_after
+from agents.lists import Lists
 from agents.log_identity import LogIdentity
 from agents.partitions import Partitions
 from agents.parts import write_part
+from agents.ranking.ranker import Ranker, RankingProgram
 from agents.reranking import Reranking
 from agents.restore import Restorer
 from agents.serving import Serving
 from agents.snapshots import Coordinator
 from agents.start import StartTimes
+from agents.wanted import Wanted, wanted_after
 from agents.watchdog import Observation, Watchdog
 from connections.documents import Database, open_documents
 from connections.event_log import LogReader, LogWriter, topic_name
 from connections.snapshot_store import SnapshotStore
 from recommender.partition import Folded, PartitionState, Record
-from recommender.ranking import RankingConfig
+from recommender.ranking_config import RankingConfig
 from schemas import events
 from schemas.errors import LogMismatch, LogUnavailable
 from schemas.settings import Settings
@@ -65,6 +67,7 @@ class Worker:
         settings: Settings,
         database: Database,
         writer: LogWriter,
+        ranker: Ranker,
         generation: str,
         *,
         ranked: bool = True,
@@ -76,8 +79,9 @@ class Worker:
         self.generation = generation
         self.times = times or StartTimes()
         self.store = SnapshotStore(settings.snapshot_location)
-        self.serving = Serving(database, self._model_loaded, generation)
-        self.lists = Lists(writer, self.serving, generation, RankingConfig(length=settings.list_length))
+        self.ranker = ranker
+        self.serving = Serving(database, ranker, self._model_loaded, generation)
+        self.lists = Lists(writer, self.serving, ranker, self._fail)
         self.dead_letters = DeadLetters(writer, topic_name(settings, PLAYS), generation)
         self.delivery = Delivery(self._fail)
         charts = ChartPublisher(database, generation, lambda: self.serving.catalogue)
@@ -116,7 +120,9 @@ class Worker:
                 beside.create_task(service.run())
                 for service in (
                     self.serving,
+                    self.ranker,
                     self.lists,
+                    self.lists.outbox,
                     self.reranking,
                     self.archive,
                     self.dead_letters,
@@ -144,7 +150,7 @@ class Worker:
 
     def _observe(self, ends: Mapping[int, int]) -> Observation:
         held = {tp.partition: tp for tp in self.consumer.assignment() if self.consumer.delivering(tp)}
-        away = [service.waiting_for for service in (self.lists, self.archive, self.dead_letters)]
+        away = [service.waiting_for for service in (self.lists.outbox, self.archive, self.dead_letters)]
         return Observation(
             ends={partition: ends[partition] for partition in held},
             positions={p: state.position for p, state in self.partitions.states.items()},
@@ -294,9 +300,17 @@ class Worker:
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, *, times: StartTimes | None = None, **switches: Any
+    settings: Settings,
+    *,
+    times: StartTimes | None = None,
+    ranking: RankingProgram | None = None,
+    **switches: Any,
 ) -> AsyncIterator[Worker]:
     """Yield a worker with its clients open.
+
+    Parameters
+    ----------
+    ranking : the running program that ranks for it; by default one is started
 
     Raises
     ------
@@ -309,9 +323,15 @@ async def open_worker(
     # Faust's consumer lives in a thread of its own: let it have the interpreter sooner than after 5 ms
     sys.setswitchinterval(0.001)
     times = times or StartTimes()
-    async with LogReader(settings) as reader:
-        generation = await reader.generation()
-    times.note("log found")
-    async with open_documents(settings) as database, LogWriter(settings) as writer:
-        times.note("connected")
-        yield Worker(settings, database, writer, generation, times=times, **switches)
+    with ranking or RankingProgram() as program:
+        async with LogReader(settings) as reader:
+            generation = await reader.generation()
+        times.note("log found")
+        config = RankingConfig(length=settings.list_length)
+        async with (
+            open_documents(settings) as database,
+            LogWriter(settings) as writer,
+            Ranker(program, config, generation) as ranker,
+        ):
+            times.note("connected")
+            yield Worker(settings, database, writer, ranker, generation, times=times, **switches)

@@ -46,7 +46,7 @@ class WorkerCollector(Collector):
         yield from (position, users, offsets, archived)
         for name, text, value in (
             ("segue_restores", "Partitions restored since the start", worker.partitions.restores),
-            ("segue_lists_sent", "Lists acknowledged since the start", worker.lists.sent),
+            ("segue_lists_sent", "Lists acknowledged since the start", worker.lists.outbox.sent),
             ("segue_rails_owed", "Users whose newest list is without rails", len(worker.lists.owed)),
             ("segue_models_alive", "Models in memory", worker.serving.models_alive),
             ("segue_archive_behind", "Events that wait for MongoDB", worker.archive.behind),

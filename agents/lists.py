@@ -1,71 +1,28 @@
-"""Lists: who gets a new one, how it is ranked, and how it is sent until the broker has it."""
+"""Lists: in which order they are ranked, how many at once, and which of them are brief."""
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-import structlog
-
+from agents.outbox import Outbox
+from agents.ranking.frames import Asked
+from agents.ranking.ranker import Ranker
 from agents.serving import Serving
+from agents.wanted import Wanted, asked_now
 from connections.event_log import LogWriter
-from recommender.catalogue import Catalogue, Charts
-from recommender.encoding import History
 from recommender.model import Model
-from recommender.partition import Folded, PartitionState
-from recommender.ranking import Page, RankingConfig, Request, rank
-from recommender.windows import Outcome
-from schemas import events, recommendations
-from schemas.errors import InvalidModel, LogBroken, LogUnavailable
-from schemas.recommendations import Cause, Recommendations, Timings
-from schemas.topics import RECOMMENDATIONS
+from recommender.partition import PartitionState
+from schemas.errors import InvalidModel, ModelNotHeld
 
-_log = structlog.get_logger()
 _RANKED_AT_ONCE = 32
-_UNDER_WAY = 2  # calls of ``make``: one is ranked, one waits
-_RETRY_S = 0.5
-RERANKED_USERS = 2_000
-"""Users of a partition, seen last, whose lists are made anew when a model becomes active."""
+_UNDER_WAY = 2  # batches: one is ranked, one is on its way, so that the ranking process never waits
+_WORTH = 16  # lists that make a second batch worth while; fewer wait for more
+_ROOM = 256  # lists that wait; beyond, whoever wants more waits
 BRIEF_AFTER_MS = 200.0
 """A list whose event was accepted so long ago is made without rails, so that others wait less."""
 _OWED = 20_000  # users whose rails are owed; beyond, those that wait longest get them with their next list
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A user whose list is due: after ``event``, or (None) because the model changed."""
-
-    user_id: str
-    offset: int
-    event: events.UserEvent | None
-
-
-def wanted_after(folded: Sequence[Folded], reflecting: int | None = None) -> list[Wanted]:
-    """Return each user with applied events once, with the newest of them.
-
-    Parameters
-    ----------
-    reflecting : offset that the lists name, by default that of the user's event. Records that hold an
-        activation need the last offset: a list that names one before it belongs to the model before it.
-    """
-    newest: dict[str, Wanted] = {}
-    for result in folded:
-        if result.outcome is Outcome.APPLIED and result.user_id is not None:
-            assert isinstance(result.event, events.UserEvent)
-            offset = result.offset if reflecting is None else reflecting
-            newest[result.user_id] = Wanted(result.user_id, offset, result.event)
-    return list(newest.values())
-
-
-def users_seen_last(state: PartitionState) -> list[str]:
-    """Return the users of a partition whose lists are made anew when a model becomes active."""
-    seen = sorted(
-        ((History.from_bytes(data).last_event_ms, user_id) for user_id, data in state.histories.items()),
-        reverse=True,
-    )
-    return [user_id for _, user_id in seen[:RERANKED_USERS]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +34,53 @@ class Owed:
     model_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """Lists to be ranked together: who wants them, and from what."""
+@dataclass(slots=True)
+class _Call:
+    """One call of ``make``: how many of its lists are not ranked yet."""
 
-    partition: int
-    wanted: Sequence[Wanted]
-    requests: Sequence[Request]
-    folded_ms: float
+    left: int
+    acknowledged: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Due:
+    """A list that is due: what it is made from, and who waits for it."""
+
+    wanted: Wanted
+    asked: Asked
+    state: PartitionState
+    model: Model | None
     whole: bool
-
-    def part(self, start: int, end: int) -> "_Work":
-        return replace(self, wanted=self.wanted[start:end], requests=self.requests[start:end])
+    calls: list[_Call] = field(default_factory=list)
 
 
 class Lists:
-    """Ranks lists and sends them; the newest of a user replaces one that is not yet sent.
+    """Has lists ranked, and sent. Run ``run`` beside it, and that of the ``outbox``.
 
-    Run ``run`` beside it. One batch is ranked at a time, in the order asked for, so lists of a user never
-    overtake each other; while one is ranked, the next records are folded.
+    Lists of all partitions are ranked in the order asked for, together as many as wait, so lists of a user
+    never overtake each other; while they are ranked, the next records are folded. A newer event of a user
+    whose list still waits takes its place.
     Under load lists are brief: their rails are owed, and follow when it has passed (``Reranking``).
 
     Parameters
     ----------
-    generation : the log's name, written into each list
+    on_failure : called when lists cannot be ranked, which only a defect can cause
     """
 
-    def __init__(self, writer: LogWriter, serving: Serving, generation: str, config: RankingConfig) -> None:
-        self._writer = writer
+    def __init__(
+        self, writer: LogWriter, serving: Serving, ranker: Ranker, on_failure: Callable[[Exception], None]
+    ) -> None:
         self._serving = serving
-        self._generation = generation
-        self._config = config
-        self._outbox: dict[str, bytes] = {}
-        self._waiting: list[asyncio.Future[None]] = []
-        self._room = asyncio.Semaphore(_UNDER_WAY)
-        self._turn = asyncio.Lock()
+        self._ranker = ranker
+        self._on_failure = on_failure
         self._ranking: set[asyncio.Task[None]] = set()
-        self._arrived = asyncio.Event()
-        self.sent = 0
-        self.waiting_for: str | None = None
+        self.outbox = Outbox(writer)
+        self._due: deque[_Due] = deque()
+        self._newest: dict[str, _Due] = {}
+        self._under_way = 0
+        self._changed = asyncio.Event()
+        self._roomy = asyncio.Event()
+        self._roomy.set()
         self.owed: OrderedDict[str, Owed] = OrderedDict()
         self.last_brief_ms = 0.0
 
@@ -124,159 +89,111 @@ class Lists:
     ) -> asyncio.Future[None]:
         """Have the lists of ``wanted`` ranked from ``state``; the future ends when they are acknowledged.
 
-        Returns when at most one other call waits to be ranked before this one. What is folded from then on
-        changes none of these lists: histories and model are those of now.
+        Returns when few lists wait to be ranked. What is folded from then on changes none of these: histories
+        and model are those of now.
 
         Parameters
         ----------
         whole : with rails, however long ago the events were accepted
         """
-        work = _Work(
-            partition=state.partition,
-            wanted=wanted,
-            requests=[_request(state, one) for one in wanted],
-            folded_ms=time.time() * 1000,
-            whole=whole,
-        )
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        call = _Call(len(wanted), acknowledged)
         model = self._serving.model(state)
-        await self._room.acquire()
-        task = asyncio.create_task(self._rank_in_turn(state, model, work, acknowledged))
-        self._ranking.add(task)
-        task.add_done_callback(self._ranking.discard)
+        for one in wanted:
+            self._add(_Due(one, asked_now(state, one), state, model, whole, [call]))
+        self._changed.set()
+        if len(self._due) >= _ROOM:
+            self._roomy.clear()
+        await self._roomy.wait()
         return acknowledged
 
-    async def _rank_in_turn(
-        self, state: PartitionState, model: Model | None, work: _Work, acknowledged: asyncio.Future[None]
-    ) -> None:
-        """Rank when all that was asked for before is ranked; whatever fails, fails for who asked."""
-        try:
-            async with self._turn:
-                count = max(1, len(work.wanted))
-                # evenly: a small rest would cost nearly as much as a whole batch
-                at_once = -(-count // -(-count // _RANKED_AT_ONCE))
-                for start in range(0, len(work.wanted), at_once):
-                    model = await self._make(state, model, work.part(start, start + at_once))
-        except Exception as error:
-            acknowledged.set_exception(error)
+    def _add(self, due: _Due) -> None:
+        waiting = self._newest.get(due.asked.user_id)
+        if waiting is None or due.wanted.event is None or waiting.wanted.event is None:
+            self._due.append(due)
+            self._newest[due.asked.user_id] = due
         else:
-            self._waiting.append(acknowledged)
-            self._arrived.set()
-        finally:
-            self._room.release()
+            waiting.wanted, waiting.asked, waiting.state = due.wanted, due.asked, due.state
+            waiting.model, waiting.whole = due.model, due.whole
+            waiting.calls += due.calls
 
-    async def _make(self, state: PartitionState, model: Model | None, work: _Work) -> Model | None:
-        now_ms = time.time() * 1000
-        longest_ms = now_ms - min(_accepted_ms(one, now_ms) for one in work.wanted)
-        brief = not work.whole and longest_ms > BRIEF_AFTER_MS
-        catalogue, charts = self._serving.catalogue, self._serving.charts
-        model, pages = await self._ranked(state, model, work.requests, catalogue, charts, rails=not brief)
-        model_id = None if model is None else model.model_id
-        ranked_ms = time.time() * 1000
-        for one, page in zip(work.wanted, pages, strict=True):
-            accepted_ms = _accepted_ms(one, work.folded_ms)
-            message = Recommendations(
-                generation=self._generation,
-                partition=work.partition,
-                offset=one.offset,
-                model_id=model_id,
-                charts_id=charts.charts_id,
-                catalogue_version=catalogue.version,
-                ranking_version=self._config.version,
-                cause=_cause(one.event),
-                items=page.items,
-                timings=Timings(accepted_ms=accepted_ms, folded_ms=work.folded_ms, ranked_ms=ranked_ms),
-                rails=page.rails,
-                brief=brief,
-            )
-            self._outbox[one.user_id] = recommendations.encode(message)
-            self.owed.pop(one.user_id, None)
-            if brief:
-                self.last_brief_ms = ranked_ms
-                self.owed[one.user_id] = Owed(work.partition, one, model_id)
-        while len(self.owed) > _OWED:
-            self.owed.popitem(last=False)
-        return model
-
-    async def _ranked(
-        self,
-        state: PartitionState,
-        model: Model | None,
-        requests: Sequence[Request],
-        catalogue: Catalogue,
-        charts: Charts,
-        *,
-        rails: bool,
-    ) -> tuple[Model | None, list[Page]]:
-        """Rank with a model; one whose equations cannot be solved is refused as corrupt."""
+    async def run(self) -> None:
+        """Have lists ranked for as long as the worker lives."""
         while True:
-            if model is not None and self._serving.refused(model.model_id):
-                model = self._serving.model(state)  # since it was asked for
-            ranked = partial(rank, requests, model, catalogue, charts, self._config, rails=rails)
-            try:
-                return model, await asyncio.to_thread(ranked)
-            except InvalidModel as error:
-                assert model is not None
+            await self._changed.wait()
+            self._changed.clear()
+            while self._due and (not self._under_way or self._worth_while()):
+                self._under_way += 1
+                task = asyncio.create_task(self._make(self._next()))
+                self._ranking.add(task)
+                task.add_done_callback(self._ranked_or_failed)
+
+    def _ranked_or_failed(self, task: asyncio.Task[None]) -> None:
+        self._ranking.discard(task)
+        self._under_way -= 1
+        self._changed.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            assert isinstance(error, Exception)
+            self._on_failure(error)
+
+    def _worth_while(self) -> bool:
+        return self._under_way < _UNDER_WAY and len(self._due) >= _WORTH
+
+    def _next(self) -> list[_Due]:
+        """Take the lists that are ranked together: by one model, and all whole or all live."""
+        first = self._due[0]
+        batch: list[_Due] = []
+        while self._due and len(batch) < _RANKED_AT_ONCE:
+            due = self._due[0]
+            if due.model is not first.model or due.whole is not first.whole:
+                break
+            batch.append(self._due.popleft())
+            if self._newest.get(due.asked.user_id) is due:
+                del self._newest[due.asked.user_id]
+        if len(self._due) < _ROOM:
+            self._roomy.set()
+        return batch
+
+    async def _make(self, batch: list[_Due]) -> None:
+        model = batch[0].model
+        model_id = None if model is None else model.model_id
+        longest_ms = time.time() * 1000 - min(due.asked.accepted_ms for due in batch)
+        brief = not batch[0].whole and longest_ms > BRIEF_AFTER_MS
+        try:
+            ranked = await self._ranker.rank(model_id, [due.asked for due in batch], brief=brief)
+        except (InvalidModel, ModelNotHeld) as error:
+            assert model is not None
+            if isinstance(error, InvalidModel):
                 self._serving.refuse(model.model_id, error)
+            self._again(batch)
+        else:
+            for due, message in zip(batch, ranked.messages, strict=True):
+                self.outbox.put(due.asked.user_id, message)
+                self._note_owed(due, model_id, brief, ranked.ranked_ms)
+                self._ranked(due)
+
+    def _again(self, batch: list[_Due]) -> None:
+        """Have lists ranked by the model that serves now."""
+        for due in reversed(batch):
+            due.model = self._serving.model(due.state)
+            self._due.appendleft(due)
+
+    def _ranked(self, due: _Due) -> None:
+        for call in due.calls:
+            call.left -= 1
+            if not call.left:
+                self.outbox.settle_when_sent(call.acknowledged)
+
+    def _note_owed(self, due: _Due, model_id: str | None, brief: bool, ranked_ms: float) -> None:
+        self.owed.pop(due.asked.user_id, None)
+        if brief:
+            self.last_brief_ms = ranked_ms
+            self.owed[due.asked.user_id] = Owed(due.asked.partition, due.wanted, model_id)
+            if len(self.owed) > _OWED:
+                self.owed.popitem(last=False)
 
     def owed_with(self, partition: int, most: int) -> list[Wanted]:
         """Take what is owed in a partition; a model that ranks since then brings lists of its own."""
         there = [user_id for user_id, one in self.owed.items() if one.partition == partition][:most]
         taken = [self.owed.pop(user_id) for user_id in there]
         return [one.wanted for one in taken if one.model_id == self._serving.served(partition)]
-
-    async def run(self) -> None:
-        """Send for as long as the worker lives; a broker that is away is waited for."""
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            waiting, self._waiting = self._waiting, []
-            await self._send_all()
-            for acknowledged in waiting:
-                if not acknowledged.done():
-                    acknowledged.set_result(None)
-
-    async def _send_all(self) -> None:
-        while self._outbox:
-            batch, self._outbox = self._outbox, {}
-            try:
-                await self._writer.append(
-                    RECOMMENDATIONS, [(user_id.encode(), value) for user_id, value in batch.items()]
-                )
-                self.sent += len(batch)
-                self.waiting_for = None
-            except LogBroken:
-                raise  # the next worker has a new producer
-            except LogUnavailable as error:
-                self.waiting_for = "Kafka"
-                _log.warning("lists wait for Kafka", lists=len(batch), error=str(error))
-                self._outbox = batch | self._outbox  # what came meanwhile is newer
-                await asyncio.sleep(_RETRY_S)
-
-
-def _request(state: PartitionState, wanted: Wanted) -> Request:
-    data = state.histories.get(wanted.user_id)
-    played = wanted.event.track_id if isinstance(wanted.event, events.Play) else None
-    return Request(
-        user_id=wanted.user_id,
-        partition=state.partition,
-        offset=wanted.offset,
-        history=History.empty() if data is None else History.from_bytes(data),
-        last_track_id=played,
-    )
-
-
-def _accepted_ms(wanted: Wanted, otherwise_ms: float) -> float:
-    """Return when the event was accepted; ``otherwise_ms`` where there is none."""
-    return otherwise_ms if wanted.event is None else float(wanted.event.server_time_ms)
-
-
-def _cause(event: events.UserEvent | None) -> Cause | None:
-    if event is None:
-        return None
-    return Cause(
-        type=str(type(event).__struct_config__.tag),
-        session=event.session,
-        seq=event.seq,
-        track_id=getattr(event, "track_id", None),
-    )

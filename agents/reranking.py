@@ -3,8 +3,9 @@
 import asyncio
 import time
 
-from agents.lists import Lists, Wanted, users_seen_last
+from agents.lists import Lists
 from agents.partitions import Partitions
+from agents.wanted import Wanted, users_seen_last
 
 _AT_ONCE = 8
 _LOOK_S = 0.25

@@ -5,13 +5,12 @@ import time
 from collections.abc import Awaitable, Callable
 from weakref import WeakSet
 
-import numpy as np
 import structlog
 
+from agents.ranking.ranker import Ranker
 from connections.catalogue_reader import catalogue_version, newest_charts, read_catalogue
 from connections.documents import Database
 from connections.model_store import load_model, note_stand_in, stand_in
-from recommender.candidates import ranking_space
 from recommender.catalogue import Catalogue, Charts
 from recommender.model import Model
 from recommender.partition import PartitionState
@@ -26,7 +25,7 @@ PATIENCE_S = 1.0
 
 
 class Serving:
-    """Holds the newest catalogue and charts, and the models in use. Run ``run`` beside it.
+    """Has the ranking process hold catalogue, charts, and the models in use. Run ``run`` beside it.
 
     A model that cannot be loaded leaves the one before it in service and is tried again; an invalid one is
     not. Which one that is, is noted in MongoDB: a worker that begins later finds it there. Two models are in
@@ -34,6 +33,7 @@ class Serving:
 
     Parameters
     ----------
+    ranker : is told what to rank with
     model_loaded : awaited when a model has come after its activation
     generation : the log's name; models of another log are refused
 
@@ -43,9 +43,14 @@ class Serving:
     """
 
     def __init__(
-        self, database: Database, model_loaded: Callable[[str], Awaitable[None]], generation: str = ""
+        self,
+        database: Database,
+        ranker: Ranker,
+        model_loaded: Callable[[str], Awaitable[None]],
+        generation: str = "",
     ) -> None:
         self._database = database
+        self._ranker = ranker
         self._generation = generation
         self._model_loaded = model_loaded
         self._models: dict[str, Model] = {}
@@ -60,7 +65,7 @@ class Serving:
         self._noted: str | None = None
         self._stand_in_due = False
         self.looked = asyncio.Event()
-        self.catalogue = Catalogue("", np.empty(0, np.int64), np.empty(0, np.int64))
+        self.catalogue = Catalogue.empty()
         self.charts = Charts.empty()
 
     def model(self, state: PartitionState) -> Model | None:
@@ -87,8 +92,8 @@ class Serving:
 
     @property
     def models_alive(self) -> int:
-        """Number of models in memory, whoever holds them."""
-        return len(self._alive)
+        """Number of models in memory, whoever holds them, here or in the ranking process."""
+        return max(len(self._alive), self._ranker.models_alive)
 
     async def switch(self, model_id: str) -> asyncio.Task[bool]:
         """Begin to load a model that became active, and wait for it a moment.
@@ -122,8 +127,9 @@ class Serving:
         await self._note_stand_in()
         await self._make_room()
         try:
-            model = await load_model(self._database, model_id, generation=self._generation or None)
-            await asyncio.to_thread(getattr, model, "sieve")  # made now, not while a list waits
+            model = await self._ranker.hold(
+                await load_model(self._database, model_id, generation=self._generation or None)
+            )
         except InvalidModel as error:
             self.refuse(model_id, error)
             await self._hold_stand_in()
@@ -177,7 +183,7 @@ class Serving:
             model_id = await stand_in(self._database, self._generation)
             if model_id is not None and model_id not in self._invalid:
                 await self._make_room()
-                self._hold(await load_model(self._database, model_id))
+                self._hold(await self._ranker.hold(await load_model(self._database, model_id)))
                 self._stand_in = model_id
                 _log.info("a stand-in is held", model_id=model_id)
         except DocumentsUnavailable as error:
@@ -208,6 +214,7 @@ class Serving:
             self.catalogue = await read_catalogue(self._database, version)
             _log.info("catalogue is held", version=version, tracks=len(self.catalogue.track_ids))
         self.charts = await newest_charts(self._database, self.charts)
+        await self._ranker.surround(self.catalogue, self.charts)
 
     def _hold(self, model: Model) -> None:
         self._models[model.model_id] = model
@@ -228,5 +235,5 @@ class Serving:
                 self._served[partition] = kept
         until = time.monotonic() + _LET_GO_S
         while len(self._alive) > len(self._models) and time.monotonic() < until:
-            ranking_space.cache_clear()  # it keeps models; what is needed is built again in milliseconds
             await asyncio.sleep(_LOOK_S)
+        await self._ranker.keep(self._models)

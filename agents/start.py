@@ -3,8 +3,12 @@
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from schemas import places
+
+if TYPE_CHECKING:
+    from agents.ranking.ranker import RankingProgram
 
 STEPS = ("told", "loaded", "log found", "connected", "assigned", "catalogue", "restored", "model", "list")
 """In about this order. *told*: it began, or a spare was told whose place to take; *restored*: every
@@ -23,17 +27,21 @@ class StartTimes:
         self.at.setdefault(step, time.time() if at is None else at)
 
 
-def wait_for_place() -> bool:
-    """Load all that a worker needs, then wait for the place that is to be taken; False when none will come.
+def wait_for_place() -> "RankingProgram | None":
+    """Load all that a worker needs, then wait for the place that is to be taken; None when none will come.
 
-    Two of the 2.2 s from the death of a worker to the next list are imports: a spare has them behind it.
+    Two of the 2.2 s from the death of a worker to the next list are imports: a spare has them behind it,
+    and so has the process that will rank for it, which is returned.
     """
     import agents.app
     import agents.inspection  # noqa: F401
+    from agents.ranking.ranker import RankingProgram
 
+    ranking = RankingProgram()
     line = sys.stdin.buffer.readline()
     if not line:
-        return False
+        with ranking:
+            return None
     place = places.decode(line)
     os.environ.update(place.environment)
     log = os.open(place.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -41,7 +49,7 @@ def wait_for_place() -> bool:
         stream.flush()
         os.dup2(log, stream.fileno())
     os.close(log)
-    return True
+    return ranking
 
 
 def process_start_s() -> float:

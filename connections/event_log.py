@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
+from connections.log_batches import MAX_BATCH_BYTES, append_all
 from connections.log_fetch import Record, fetched
 from schemas import events
 from schemas.errors import LogBroken, LogMismatch, LogUnavailable, MalformedEvent
@@ -57,6 +58,7 @@ class LogWriter:
             acks="all",
             enable_idempotence=True,
             linger_ms=0,
+            max_batch_size=MAX_BATCH_BYTES,
             max_request_size=_MAX_REQUEST_BYTES,
             request_timeout_ms=int(self._timeout_s * 1000),
         )
@@ -103,11 +105,7 @@ class LogWriter:
         name = topic_name(self._settings, topic)
         try:
             async with asyncio.timeout(self._timeout_s):
-                futures = [
-                    await self._producer.send(name, key=key, value=value, partition=partition)
-                    for key, value in records
-                ]
-                return [(await future).offset for future in futures]
+                return await append_all(self._producer, name, records, partition)
         except (KafkaError, TimeoutError) as error:
             broken = isinstance(error, KafkaError) and not error.retriable
             kind = LogBroken if broken and not isinstance(error, KafkaTimeoutError) else LogUnavailable

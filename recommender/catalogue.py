@@ -38,6 +38,11 @@ class Catalogue:
     genre_keys: NDArray[np.uint32] = field(default_factory=_no_keys)
     genre_rows: NDArray[np.int64] = field(default_factory=_no_rows)
 
+    @classmethod
+    def empty(cls) -> "Catalogue":
+        """Return the catalogue in which nothing stands yet."""
+        return cls("", _no_rows(), _no_rows())
+
     def rows(self, track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the row of each track, -1 for a track outside the catalogue."""
         if len(self.track_ids) == 0:

@@ -12,9 +12,11 @@
     │   │   └── LogBroken          a producer that cannot go on                -> the program ends
     │   └── DocumentsUnavailable   MongoDB
     ├── Stalled              a worker that stands still without a reason         -> it ends, exit 75
+    ├── RankingEnded         a worker's ranking process that is gone             -> the worker ends
     ├── LogMismatch          the log is not the one that the state was made from -> the program ends
     ├── HoleInLog            a record that does not follow the position          -> the partition is restored
     ├── InvalidModel         a model that is missing, corrupt or refused         -> the old model stays
+    ├── ModelNotHeld         a model that was let go before its last list        -> ranked with the newer one
     └── InvalidSnapshot      a part or manifest that is missing or corrupt       -> fold from the beginning
 """
 
@@ -53,6 +55,14 @@ class LogBroken(LogUnavailable):
 
 class DocumentsUnavailable(Unavailable):
     """MongoDB did not answer in time."""
+
+
+class RankingEnded(SegueError):
+    """The process that ranks for a worker is gone; the next worker starts another."""
+
+
+class ModelNotHeld(SegueError):
+    """The process that ranks for a worker has let go of a model."""
 
 
 class Stalled(SegueError):

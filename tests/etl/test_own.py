@@ -303,13 +303,21 @@ async def test_own_music_is_not_mixed_into_another_catalogue(database: Database,
     assert await database["tracks"].count_documents({}) == 1
 
 
+@pytest.fixture
+async def ranker() -> AsyncIterator[Ranker]:
+    """Run a ranking process."""
+    with RankingProgram() as program:
+        async with Ranker(program, RankingConfig(), "g") as one:
+            yield one
+
+
 async def test_a_running_stack_takes_up_what_is_added_and_drops_what_is_removed(
-    settings: Settings, database: Database, music: Path
+    settings: Settings, database: Database, music: Path, ranker: Ranker
 ) -> None:
     async def nothing(model_id: str) -> None:
         raise AssertionError(model_id)
 
-    web, worker = Catalogue(database), Serving(database, nothing)
+    web, worker = Catalogue(database), Serving(database, ranker, nothing)
 
     async def refreshed() -> tuple[list[str], list[int]]:
         await web.refresh()
