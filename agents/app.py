@@ -175,7 +175,7 @@ class Worker:
     async def _on_chunk(self, message: Any) -> None:
         records: Sequence[Record] = message.value
         next_offset = records[-1][0] + 1
-        await self.delivery.begin()
+        await self.delivery.begin(len(records))
         await self.identity.confirmed()
         await self._fold(message, records)
         # the stream hands on what it holds without giving way: a queue of chunks would be one long stop

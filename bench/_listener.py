@@ -14,6 +14,7 @@ from schemas.settings import Settings
 from schemas.topics import PLAYS, RECOMMENDATIONS
 
 _QUIET_S = 2.0
+_MANY_BYTES = 400_000
 
 
 class _Head(msgspec.Struct):
@@ -26,10 +27,16 @@ class Listener:
     """Two consumers without a group, at the end of both topics.
 
     The plays' own consumer is the bare round trip: broker and client, and nothing between.
+
+    Parameters
+    ----------
+    loaded : for a load that keeps the machine busy: the plays are not heard, and lists are fetched many at
+        once, so that hearing costs little and a list is heard up to 20 ms later
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, loaded: bool = False) -> None:
         self._settings = settings
+        self._loaded = loaded
         self._decode = msgspec.json.Decoder(_Head).decode
         self._tasks: list[asyncio.Task[None]] = []
         self._consumers: list[AIOKafkaConsumer] = []
@@ -45,9 +52,13 @@ class Listener:
         self.with_model = False
 
     async def __aenter__(self) -> Self:
-        for topic, hear in ((RECOMMENDATIONS, self._hear_list), (PLAYS, self._hear_play)):
+        plays = [] if self._loaded else [(PLAYS, self._hear_play)]
+        for topic, hear in ((RECOMMENDATIONS, self._hear_list), *plays):
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.kafka_address, group_id=None, fetch_max_wait_ms=10
+                bootstrap_servers=self._settings.kafka_address,
+                group_id=None,
+                fetch_max_wait_ms=20 if self._loaded else 10,
+                fetch_min_bytes=_MANY_BYTES if self._loaded else 1,
             )
             await consumer.start()
             where = [TopicPartition(topic_name(self._settings, topic), p) for p in range(topic.partitions)]
@@ -98,8 +109,11 @@ class Listener:
         }
 
     async def _follow(self, consumer: AIOKafkaConsumer, hear: Any) -> None:
-        async for record in consumer:
-            hear(record, time.perf_counter())
+        while True:
+            for records in (await consumer.getmany(timeout_ms=1_000)).values():
+                now = time.perf_counter()
+                for record in records:
+                    hear(record, now)
 
     def _hear_list(self, record: Any, now: float) -> None:
         head = self._decode(record.value)

@@ -16,7 +16,8 @@ from stack.child import Program
 from stack.jars import ensure_jars
 from stack.java import find_java
 
-_MEMORY = "-Xmx384m"
+# The second compiler took most of what a broker of this size used in its first minutes, for a gain of a tenth
+_JAVA = ("-Xmx384m", "-XX:TieredStopAtLevel=1")
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -63,7 +64,7 @@ def prepare_kafka(settings: Settings) -> Program:
         ),
         encoding="utf-8",
     )
-    java = [str(find_java().command), _MEMORY, f"-Dlog4j2.configurationFile={_LOGGING}", "-cp"]
+    java = [str(find_java().command), *_JAVA, f"-Dlog4j2.configurationFile={_LOGGING}", "-cp"]
     java.append(":".join(str(path) for path in ensure_jars((KAFKA,))))
     if not (folder / "log" / "meta.properties").exists():
         _format([*java, "kafka.tools.StorageTool", "format", "-t", _new_id(), "-c", str(properties)])

@@ -20,7 +20,7 @@ def _never(error: Exception) -> None:
 
 async def test_a_chunk_is_done_when_all_it_caused_is_acknowledged() -> None:
     delivery, done, first, second = Delivery(_never), [], _future(), _future()
-    await delivery.begin()
+    await delivery.begin(1)
     delivery.expect(first, second)
     delivery.end(0, lambda: done.append("chunk"))
 
@@ -35,10 +35,10 @@ async def test_a_chunk_is_done_when_all_it_caused_is_acknowledged() -> None:
 
 async def test_a_later_chunk_is_not_done_before_an_earlier_one() -> None:
     delivery, done, slow = Delivery(_never), [], _future()
-    await delivery.begin()
+    await delivery.begin(1)
     delivery.expect(slow)
     delivery.end(0, lambda: done.append(1))
-    await delivery.begin()
+    await delivery.begin(1)
     delivery.end(0, lambda: done.append(2))
     await _turns()
     assert done == []
@@ -48,37 +48,51 @@ async def test_a_later_chunk_is_not_done_before_an_earlier_one() -> None:
     assert done == [1, 2]
 
 
-async def test_work_that_comes_later_holds_back_the_mark_but_no_slot() -> None:
+async def test_work_that_comes_later_holds_back_the_mark_but_takes_no_room() -> None:
     delivery, done, reranking = Delivery(_never), [], _future()
-    await delivery.begin()
+    await delivery.begin(MAX_IN_FLIGHT)
     delivery.expect_later(reranking)
     delivery.end(0, lambda: done.append(0))
-    for number in range(1, 3 * MAX_IN_FLIGHT):
-        await asyncio.wait_for(delivery.begin(), 1)
+    await _turns()
+    for number in range(1, 3):
+        await asyncio.wait_for(delivery.begin(MAX_IN_FLIGHT), 1)
         delivery.end(0, lambda number=number: done.append(number))  # type: ignore[misc]
         await _turns()
     assert done == []
 
     reranking.set_result(None)
     await asyncio.sleep(0.05)
-    assert done == list(range(3 * MAX_IN_FLIGHT))
+    assert done == [0, 1, 2]
 
 
-async def test_chunks_whose_effects_are_not_acknowledged_fill_the_slots() -> None:
-    delivery = Delivery(_never)
-    for _ in range(MAX_IN_FLIGHT):
-        await delivery.begin()
-        delivery.expect(_future())
-        delivery.end(0, lambda: None)
+async def test_records_whose_effects_are_not_acknowledged_leave_room_for_so_many() -> None:
+    delivery, first = Delivery(_never), _future()
+    for number in range(4):
+        await delivery.begin(MAX_IN_FLIGHT // 4)
+        delivery.expect(_future() if number else first)
+        delivery.end(number, lambda: None)
 
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(delivery.begin(), 0.05)
+        await asyncio.wait_for(delivery.begin(1), 0.05)
+
+    first.set_result(None)
+    await asyncio.wait_for(delivery.begin(MAX_IN_FLIGHT // 4), 1)
+
+
+async def test_a_chunk_greater_than_the_room_goes_alone() -> None:
+    delivery, first = Delivery(_never), _future()
+    await asyncio.wait_for(delivery.begin(2 * MAX_IN_FLIGHT), 1)
+    delivery.expect(first)
+    delivery.end(0, lambda: None)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(delivery.begin(1), 0.05)
 
 
 async def test_a_failure_is_told_and_the_chunk_is_never_done() -> None:
     failures: list[Exception] = []
     delivery, done, broken = Delivery(failures.append), [], _future()
-    await delivery.begin()
+    await delivery.begin(1)
     delivery.expect(broken)
     delivery.end(0, lambda: done.append(1))
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from agents.ranking.ranker import Ranker, RankingProgram
 from agents.serving import Serving
 from connections.documents import Database, open_documents
 from etl import own
 from etl.ids import foreign_id
 from frontend.catalogue import Catalogue
+from recommender.ranking_config import RankingConfig
 from schemas.errors import InvalidInput
 from schemas.settings import Settings
 from tests.etl.own_music import documents, retag_mp3, titles, write_song
