@@ -48,6 +48,7 @@ class Listener:
         self._lists: dict[str, list[tuple[int, float]]] = {}
         self._plays: dict[tuple[str, int], float] = {}
         self._accepted: list[tuple[str, int, float]] = []
+        self._awaited: dict[str, tuple[int, asyncio.Future[None]]] = {}
         self._last = time.perf_counter()
         self.with_model = False
 
@@ -81,6 +82,14 @@ class Listener:
         """Note that plays were acknowledged just now."""
         now = time.perf_counter()
         self._accepted.extend((who, offset, now) for who, offset in zip(users, offsets, strict=True))
+
+    async def list_of(self, who: str, offset: int) -> None:
+        """Return when a list of this user is heard that reflects ``offset``."""
+        if any(reflected >= offset for reflected, _ in self._lists.get(who, ())):
+            return
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited[who] = offset, heard
+        await heard
 
     async def quiet(self) -> None:
         """Return when no list has come for two seconds."""
@@ -119,7 +128,10 @@ class Listener:
         head = self._decode(record.value)
         self._last = now
         self.with_model = self.with_model or head.model_id is not None
-        self._lists.setdefault(record.key.decode(), []).append((head.offset, now))
+        who = record.key.decode()
+        self._lists.setdefault(who, []).append((head.offset, now))
+        if who in self._awaited and head.offset >= self._awaited[who][0]:
+            self._awaited.pop(who)[1].set_result(None)
 
     def _hear_play(self, record: Any, now: float) -> None:
         if record.key is not None:
