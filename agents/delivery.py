@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 MAX_IN_FLIGHT = 8_000
-"""Records that wait for acknowledgements at most. Of records, not of chunks: under a steady load a chunk is one
-or two records, and the archive gathers for a tenth of a second, so that 64 chunks were 700 plays/s."""
+"""Records that wait for acknowledgements at most. Of records, not of chunks: under a steady load a chunk is
+one or two records, and the archive gathers for a tenth of a second, so that 64 chunks were 700 plays/s."""
 
 
 class Delivery:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 
 import numpy as np
+import psutil
 import pytest
 
 from connections.documents import Database, open_documents
@@ -99,3 +100,38 @@ async def test_a_list_that_comes_late_is_brief_and_made_whole_when_there_is_time
     assert brief.cause == whole.cause
     if brief.model_id == whole.model_id:
         assert brief.items == whole.items
+
+
+async def test_plays_that_come_while_a_list_waits_are_answered_by_one_list(worker: WorkerProcess) -> None:
+    assert worker.process is not None
+    [ranking] = psutil.Process(worker.process.pid).children()
+    ranking.suspend()
+    try:
+        async with LogWriter(worker.settings) as writer:
+            offsets = []
+            for seq in range(1, 7):
+                now_ms = time.time_ns() // 1_000_000
+                offsets.append(
+                    await writer.append_event(user_id(3), play(seq, seq=seq, server_time_ms=now_ms))
+                )
+                await folded(worker, offsets[-1])
+    finally:
+        ranking.resume()
+
+    await lists_of(worker.settings, 3, 6, whole=True)
+    records = await records_of(worker.settings, RECOMMENDATIONS)
+    found = [decode_recommendations(value or b"") for key, value in records if key == user_id(3).encode()]
+    # the first was on its way to be ranked already
+    assert {one.offset for one in found} == {offsets[0], offsets[-1]}
+    settled_audit = await settled(worker.settings, [worker.port], worked_off)
+    assert (settled_audit["applied"], settled_audit["lists_behind"]) == (6, 0)
+
+
+async def folded(worker: WorkerProcess, offset: int) -> None:
+    """Return when the worker has folded its record at an offset, in whatever partition that is."""
+    for _ in range(200):
+        metrics = await worker.metrics()
+        if any(v > offset for name, v in metrics.items() if name.startswith("segue_position{")):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"offset {offset} was not folded")
