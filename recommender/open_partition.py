@@ -46,7 +46,7 @@ class OpenPartition:
             for offset, key, value in records:
                 if offset != position:
                     raise hole(state.partition, position, offset)
-                history = known.get(key)  # type: ignore[arg-type]  # None is nobody's key
+                history = known.get(key) or self._opened(key)  # type: ignore[arg-type]  # None is nobody's key
                 event = None if history is None else events.decode_play(value)
                 if history is None or event is None:
                     state.position = position
@@ -72,6 +72,17 @@ class OpenPartition:
             self._state.histories[key.decode()] = bytes(history)
         self._open.clear()
         return self._state
+
+    def _opened(self, key: bytes | None) -> bytearray | None:
+        """Return the history of a user of the state, to be changed in place from now on."""
+        if key is None:
+            return None
+        # every byte is a character of latin-1, and what stands for no user id is nobody's
+        data = self._state.histories.pop(key.decode("latin-1"), None)
+        if data is None:
+            return None
+        history = self._open[key] = bytearray(data)
+        return history
 
     def _fold_rest(self, offset: int, key: bytes | None, value: bytes | None) -> Folded:
         history = None if key is None else self._open.pop(key, None)

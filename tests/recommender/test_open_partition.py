@@ -91,6 +91,9 @@ def test_long_histories_and_many_sessions_have_the_same_bytes() -> None:
     assert state.digest() == _expected(log).digest()
     assert state.counts[Outcome.LATE] > 0
     assert len(rest) == 1 + 3  # the log's name and each user's first play
+    again = (len(log), user_id(1).encode(), events.encode(play(5, session="after", seq=1)))
+    assert opened.fold([again]) == []  # nobody is new to a state
+    assert opened.closed().digest() == _expected([*log, again]).digest()
 
 
 def test_a_hole_leaves_what_was_folded_before_it() -> None:
