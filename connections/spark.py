@@ -1,5 +1,6 @@
 """A Spark session: start of the virtual machine, folders, end. Imported only by programs that use Spark."""
 
+import fcntl
 import logging
 import os
 import shutil
@@ -22,8 +23,16 @@ from schemas.errors import MissingRequirement
 from schemas.settings import Settings
 
 _LOOPBACK = "127.0.0.1"
+_FOR_EXECUTORS = ("PYTHONPATH", "OPENBLAS_NUM_THREADS")
+_LOCK = "lock"
 _GRACE_S = 20.0
 _DYING_S = 2.0  # between the end of its connections and its own
+
+
+def on_loopback(settings: Settings) -> bool:
+    """Say whether all of Spark runs on this machine: then nothing of it listens outside."""
+    master = settings.spark_master
+    return master.startswith(("local", "spark://127.0.0.1:", "spark://localhost:"))
 
 
 def spark_log(settings: Settings) -> Path:
@@ -38,7 +47,6 @@ def open_session(
     values: Mapping[str, str],
     *,
     java: str = "",
-    loopback: bool = True,
     log: Path | None = None,
 ) -> Iterator[SparkSession]:
     """Yield a Spark session on ``SEGUE_SPARK_MASTER`` whose folders are removed afterwards.
@@ -48,7 +56,6 @@ def open_session(
     name : of the program; its folders begin so
     values : settings of Spark beside those that all programs share
     java : further options of the virtual machine
-    loopback : nothing listens outside this machine; a cluster of several needs False
     log : the virtual machine writes there instead of to this process's streams, and ends with the session;
         without it, with the process
 
@@ -59,11 +66,11 @@ def open_session(
     """
     home = settings.data_dir.resolve() / "spark"
     home.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
+    folder, held = own_folder(home, name)
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["PYTHONPATH"] = python_path()  # Spark's Python workers import our packages
     try:
-        with _virtual_machine({**_shared(settings, name, folder, java, loopback), **values}, log) as conf:
+        with _virtual_machine({**_shared(settings, name, folder, java), **values}, log) as conf:
             spark = _start(conf)
             server = getattr(spark.sparkContext, "_accumulatorServer", None)
             if log is not None and server is not None:
@@ -75,18 +82,56 @@ def open_session(
                 spark.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
 
 
-def _shared(settings: Settings, name: str, folder: Path, java: str, loopback: bool) -> dict[str, str]:
-    """Return the settings of Spark that all programs share."""
-    here = {}
-    if loopback:
+def own_folder(home: Path, name: str) -> tuple[Path, int]:
+    """Remove the folders of programs of that name that were killed; make one of our own.
+
+    Each living program holds a lock in its folder, which the system takes back however it ends. A process id
+    would not do: containers that share a data folder count their own.
+
+    Returns
+    -------
+    the folder; the descriptor that holds its lock
+    """
+    for left in home.glob(f"{name}-*"):
+        _remove_unless_held(left)
+    made = Path(tempfile.mkdtemp(prefix=".", dir=home))
+    held = os.open(made / _LOCK, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return made.rename(home / f"{name}-{made.name[1:]}"), held  # nobody sees it before it is locked
+
+
+def _remove_unless_held(folder: Path) -> None:
+    try:
+        found = os.open(folder / _LOCK, os.O_RDWR)
+    except FileNotFoundError:  # its program was killed while it removed it
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        pass  # its program lives
+    finally:
+        os.close(found)
+
+
+def _shared(settings: Settings, name: str, folder: Path, java: str) -> dict[str, str]:
+    """Return the settings of Spark that all programs share.
+
+    A cluster's executors find our packages where they lie on this machine.
+    """
+    here = {f"spark.executorEnv.{each}": value for each in _FOR_EXECUTORS if (value := os.environ.get(each))}
+    if on_loopback(settings):
         os.environ["SPARK_LOCAL_IP"] = _LOOPBACK
-        here = {"spark.driver.bindAddress": _LOOPBACK, "spark.driver.host": _LOOPBACK}
+        here |= {"spark.driver.bindAddress": _LOOPBACK, "spark.driver.host": _LOOPBACK}
     return here | {
         "spark.master": settings.spark_master,
         "spark.app.name": f"segue-{name}",
         "spark.driver.memory": settings.spark_memory,
+        "spark.executor.memory": settings.spark_memory,
         "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} {java}".strip(),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

@@ -5,7 +5,6 @@ by a kill. In each worker a file is decoded in a process of its own, with deadli
 everywhere (``etl.pool``): a hostile file cannot end the worker.
 """
 
-import os
 import re
 import threading
 import warnings
@@ -32,7 +31,6 @@ _JAVA = (
     "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # it hands out names of files: starting it is most of its work
 )
 _TELLING = re.compile(r"(Caused by: )?[\w.]*(Error|Exception): .")
-_FOR_WORKERS = ("PYTHONPATH", "OPENBLAS_NUM_THREADS")
 
 
 @contextmanager
@@ -84,15 +82,11 @@ class _Cluster:
 
     def _start(self) -> SparkContext:
         if self._context is None:
-            values = {
-                f"spark.executorEnv.{name}": value for name in _FOR_WORKERS if (value := os.environ.get(name))
-            }
             session = open_session(
                 self._settings,
                 "etl",
-                values,
+                {},
                 java=_JAVA,
-                loopback=self._settings.spark_master.startswith("local"),
                 log=spark_log(self._settings),
             )
             self._context = self._session.enter_context(session).sparkContext

@@ -73,8 +73,16 @@ class Settings(BaseSettings):
     spark_master: str = Field(
         "local[2]", description="Spark master of the trainer and of `etl run --engine spark`"
     )
-    spark_memory: str = Field("1g", description="memory of the Spark driver")
+    spark_memory: str = Field(
+        "1g", description="memory of the Spark driver, and of each executor on a cluster"
+    )
     train_deadline_s: Seconds = Field(3600.0, description="seconds after which a training is ended")
+    train_memory_bytes: int | None = Field(
+        None,
+        ge=100_000_000,
+        description="memory above which a training is ended, its virtual machine and its workers included; "
+        "by default three quarters of the machine's",
+    )
     rank: int = Field(64, ge=2, le=512, description="number of factors of the ALS model")
     reg_param: float = Field(0.3, gt=0, description="regularisation of ALS, in Spark's weighting")
     alpha: float = Field(1.0, gt=0, description="confidence is 1 + alpha * |strength|")

@@ -16,6 +16,9 @@ import aiohttp
 from schemas.settings import Settings
 from stack.ports import free_ports
 
+QUICK_JAVA = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+"""Environment of a virtual machine that ends before its optimising compiler has paid for itself."""
+
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment in which a child finds the world of a test."""

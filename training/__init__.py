@@ -8,6 +8,7 @@
 ``interactions``   snapshot parts -> prepared users -> dense ids -> ratings (Spark)
 ``fit``            Spark's implicit ALS
 ``catalogue``      audio features by MongoDB's connector, standardised (Spark)
+``global_split``   what happened after one moment is held out, for everybody (Spark)
 ``judgement``      judged users, ranking on the full catalogue, metrics with intervals
 ``gate``           whether a model may be served, and why not
 ``placement``      factors for tracks without plays, from their audio features
@@ -16,7 +17,7 @@
 ``progress``       ``jobs`` documents and the terminal
 ``estimate``       how long a training will still take
 ``drift``          how far taste has gone from the served model
-``child``          a training as a child process with a deadline
+``child``          a training as a child process with a deadline and a memory limit
 ``trainer``        the program that waits for snapshots
 ``cli``            ``python -m training``
 

@@ -1,4 +1,4 @@
-"""A training as a child process: its own Java virtual machine, low priority, a deadline.
+"""A training as a child process: its own Java virtual machine, low priority, a deadline, a memory limit.
 
 A dead or hanging virtual machine cannot take the trainer along, and what a training leaves in memory goes
 with the process.
@@ -12,7 +12,10 @@ import threading
 import time
 from collections.abc import Sequence
 
+import psutil
+
 from connections.python_path import python_path
+from schemas.settings import Settings
 
 NICE = 10
 REFUSED_EXIT = 1
@@ -21,10 +24,12 @@ FAILED_EXIT = 3
 LISTS_GRACE_S = 300.0
 """Seconds that a run which makes lists has beyond its budget, for its start and its last block."""
 _GRACE_S = 5.0
+_LOOK_S = 0.5
+_MEMORY_SHARE = 0.75
 
 
 class LimitExceeded(Exception):
-    """The child was ended because it took too long.
+    """The child was ended because it took too long, or held too much memory.
 
     Attributes
     ----------
@@ -36,16 +41,26 @@ class LimitExceeded(Exception):
         self.pid = pid
 
 
-async def run_child(arguments: Sequence[str], deadline_s: float) -> int:
+def memory_limit_bytes(settings: Settings) -> int:
+    """Return how much memory a training may hold."""
+    return settings.train_memory_bytes or int(_MEMORY_SHARE * psutil.virtual_memory().total)
+
+
+async def run_child(arguments: Sequence[str], deadline_s: float, memory_bytes: int | None = None) -> int:
     """Run ``python -m training <arguments>`` and return its exit code.
 
-    The child leads a process group of its own. When the deadline passes, or the caller is cancelled, the
-    whole group is ended: SIGTERM, after five seconds SIGKILL.
+    The child leads a process group of its own. When the deadline passes, the memory is too much, or the
+    caller is cancelled, the whole group is ended: SIGTERM, after five seconds SIGKILL.
+
+    Parameters
+    ----------
+    memory_bytes : most resident memory of the child and of all that it started, looked at every half
+        second; None: any
 
     Raises
     ------
     LimitExceeded
-        After ``deadline_s`` seconds.
+        After ``deadline_s`` seconds, or above ``memory_bytes``.
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -56,12 +71,41 @@ async def run_child(arguments: Sequence[str], deadline_s: float) -> int:
         stdin=asyncio.subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": python_path()},
     )
+    ends_s = time.monotonic() + deadline_s
     try:
-        return await asyncio.wait_for(child.wait(), deadline_s)
-    except TimeoutError:
-        raise LimitExceeded(f"the training was ended after {deadline_s:g} s", child.pid) from None
+        while True:
+            wait_s = min(_LOOK_S, max(0.0, ends_s - time.monotonic()))
+            try:
+                return await asyncio.wait_for(child.wait(), wait_s)
+            except TimeoutError:
+                pass
+            if time.monotonic() >= ends_s:
+                raise LimitExceeded(f"the training was ended after {deadline_s:g} s", child.pid)
+            held = resident_bytes(child.pid)
+            if memory_bytes is not None and held > memory_bytes:
+                raise LimitExceeded(
+                    f"the training was ended: it held {held / 2**20:,.0f} MiB of memory, and "
+                    f"SEGUE_TRAIN_MEMORY_BYTES allows {memory_bytes / 2**20:,.0f} MiB; allow more, or lower "
+                    "SEGUE_SPARK_MEMORY",
+                    child.pid,
+                )
     finally:
         await _end(child)
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process and of all below it; 0 when it is gone."""
+    held = 0
+    try:
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            try:
+                held += one.memory_info().rss
+            except psutil.NoSuchProcess:
+                pass  # it has just ended
+    except psutil.NoSuchProcess:
+        pass
+    return held
 
 
 def become_child() -> None:

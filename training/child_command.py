@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 
 from schemas.settings import Settings
-from training.child import LimitExceeded, become_child, run_child
+from training.child import LimitExceeded, become_child, memory_limit_bytes, run_child
 from training.ending import say
 from training.progress import note_ended
 
@@ -14,7 +14,8 @@ from training.progress import note_ended
 def run_in_child(settings: Settings, deadline_s: float) -> int:
     """Run the same command line in a child; return what this process exits with."""
     try:
-        code = asyncio.run(run_child([*sys.argv[1:], "--in-process"], deadline_s))
+        child = run_child([*sys.argv[1:], "--in-process"], deadline_s, memory_limit_bytes(settings))
+        code = asyncio.run(child)
     except LimitExceeded as error:
         say(str(error), sys.stderr)
         asyncio.run(note_ended(settings, error))

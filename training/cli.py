@@ -10,7 +10,7 @@ from rich.console import Console
 from schemas.settings import Settings
 from training.child import FAILED_EXIT
 from training.child_command import begin_in_child, run_in_child
-from training.configuration import TrainingConfig
+from training.configuration import Split, TrainingConfig
 from training.decisions import PUBLISHED, Asked, asked_by_command
 from training.ending import finish, say
 from training.evaluation_tables import show_evaluation
@@ -24,6 +24,10 @@ cli.add_typer(lists_cli, name="lists")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Snapshot = Annotated[str, typer.Option("--snapshot", help="Snapshot id, or newest.")]
 Report = Annotated[Path | None, typer.Option("--report", help="Write the page about it to this file.")]
+Hidden = Annotated[
+    Split,
+    typer.Option("--split", help="What the judgement hides: each user's latest, or all after one moment."),
+]
 InProcess = Annotated[bool, typer.Option("--in-process", hidden=True)]
 
 
@@ -54,6 +58,7 @@ def train(
         int | None, typer.Option(min=1, help="Search the parameters that are not given, by so many trials.")
     ] = None,
     tune_minutes: Annotated[float, typer.Option(min=0.1, help="Begin no trial after so many minutes.")] = 60,
+    split: Hidden = Split.LATEST,
     because: Annotated[str | None, typer.Option(help="The reason, kept in `segue models log`.")] = None,
     actor: Annotated[str | None, typer.Option(hidden=True)] = None,
     in_process: InProcess = False,
@@ -65,7 +70,7 @@ def train(
         deadline_s = settings.train_deadline_s + (0.0 if tune is None else limit_s)
         raise typer.Exit(run_in_child(settings, deadline_s))
     flags = {"rank": rank, "reg_param": reg_param, "alpha": alpha, "max_iter": max_iter}
-    config = TrainingConfig.from_settings(settings, seed=seed, **flags)
+    config = TrainingConfig.from_settings(settings, seed=seed, split=split, **flags)
     console = begin_in_child(settings)
     from training.pipeline import train as run_training
     from training.trials import Budget
@@ -87,7 +92,11 @@ def train(
 
 @cli.command()
 def evaluate(
-    snapshot: Snapshot = NEWEST, report: Report = None, as_json: Json = False, in_process: InProcess = False
+    snapshot: Snapshot = NEWEST,
+    report: Report = None,
+    split: Hidden = Split.LATEST,
+    as_json: Json = False,
+    in_process: InProcess = False,
 ) -> None:
     """Judge the served model's parameters on the split of a snapshot, beside baselines."""
     settings = Settings()
@@ -98,7 +107,7 @@ def evaluate(
     from training.tuned import Choice
     from training.tunings import explicit_parameters
 
-    config = TrainingConfig.from_settings(settings)
+    config = TrainingConfig.from_settings(settings, split=split)
     choice = Choice(explicit_parameters(settings))
     work = run_evaluation(settings, snapshot, config, console, choice, report)
     result = finish(work, failed=FAILED_EXIT, to=console.file)

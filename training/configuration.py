@@ -5,6 +5,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,15 @@ from schemas.settings import Settings
 
 SMALL_USERS = 1_000
 """Below it a fit is over before a second block, or the optimising compiler, has paid for itself."""
+
+
+class Split(StrEnum):
+    """What a judgement hides."""
+
+    LATEST = "latest"
+    GLOBAL = "global"
+
+
 _VERSIONED = ("numpy", "scipy", "pyarrow", "pyspark")
 
 
@@ -30,6 +40,7 @@ class TrainingConfig:
     judged_users : most users that the judgement ranks
     blocks : ALS blocks of users and of items
     checkpoint_interval : ALS iterations between two checkpoints
+    split : ``latest`` of each user (drawn where times are not known), or ``global``: after one moment
     """
 
     rank: int
@@ -44,6 +55,7 @@ class TrainingConfig:
     judged_users: int = 20_000
     blocks: int = 4
     checkpoint_interval: int = 5
+    split: Split = Split.LATEST
 
     @classmethod
     def from_settings(cls, settings: Settings, **overrides: Any) -> "TrainingConfig":

@@ -130,8 +130,13 @@ def held_out_ratings(spark: SparkSession, prepared: DataFrame, ids: Ids) -> Data
 
 
 def judged_users(prepared: DataFrame, limit: int) -> pa.Table:
-    """Return the users with something held out, at most ``limit`` by their seeded tickets, ordered."""
-    judged = prepared.where((F.col("outcome") == KEPT) & F.array_contains("held_out", True))
+    """Return the users with something held out and something liked beside it, ordered.
+
+    At most ``limit`` of them, by their seeded tickets.
+    """
+    pairs = F.arrays_zip("strengths", "held_out")
+    known = F.exists(pairs, lambda one: (one["strengths"] > 0) & ~one["held_out"])
+    judged = prepared.where((F.col("outcome") == KEPT) & F.array_contains("held_out", True) & known)
     chosen = judged.orderBy("ticket", "user_id").limit(limit)
     columns = ("user_id", "timed", "track_ids", "strengths", "held_out", "last_s")
     return chosen.select(*columns).toArrow().sort_by("user_id")

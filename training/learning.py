@@ -13,11 +13,12 @@ from recommender.model import Model, canonical_arrays, rows_of
 from schemas.errors import InvalidModel
 from training import gate
 from training.artists import NO_ARTISTS, Artists
-from training.configuration import TrainingConfig
+from training.configuration import Split, TrainingConfig
 from training.contestants import compare
 from training.evaluation import Contest
 from training.fit import Fit, fit, held_out_rmse
 from training.gate import Served
+from training.global_split import split_users
 from training.interactions import (
     Ids,
     dense_ids,
@@ -64,14 +65,15 @@ def learn(
         There is too little to learn from.
     """
     report("reading the snapshot")
-    prepared = prepared_users(spark, part_uris, config)
+    everything = prepared_users(spark, part_uris, config)
+    prepared, moment_s = split_users(everything, config)
     counts = outcome_counts(prepared)
     ids = dense_ids(prepared)
     _enough(ids, config)
     report(f"fitting on the training share of {len(ids.user_ids)} users and {len(ids.track_ids)} tracks")
-    evaluation, verdicts = _judge(spark, prepared, ids, config, features, artists, served, report)
+    evaluation, verdicts = _judge(spark, prepared, ids, config, features, artists, served, report, moment_s)
     report("fitting on everything")
-    final = _fit(spark, prepared, ids, config, training_only=False)
+    final = _fit(spark, everything, ids, config, training_only=False)
     verdicts["finite"] = gate.not_finite(final.rows)
     evaluation["gate"] = gate.in_words(verdicts)
     report("placing tracks without plays")
@@ -80,6 +82,7 @@ def learn(
     evaluation |= {"outliers": counts, "fit_s": round(final.fit_s, 2), "placed": _placed(placed)}
     evaluation["model"]["tracks"] = len(arrays["track_ids"])
     prepared.unpersist()
+    everything.unpersist()
     return Learned(arrays, final.rank, evaluation, gate.reasons(verdicts))
 
 
@@ -102,12 +105,12 @@ def assess(
         There is too little to learn from.
     """
     report("reading the snapshot")
-    prepared = prepared_users(spark, part_uris, config)
+    prepared, moment_s = split_users(prepared_users(spark, part_uris, config), config)
     counts = outcome_counts(prepared)
     ids = dense_ids(prepared)
     _enough(ids, config)
     report(f"fitting on the training share of {len(ids.user_ids)} users and {len(ids.track_ids)} tracks")
-    evaluation, _ = _judge(spark, prepared, ids, config, features, artists, served, report)
+    evaluation, _ = _judge(spark, prepared, ids, config, features, artists, served, report, moment_s)
     prepared.unpersist()
     return evaluation | {"outliers": counts}
 
@@ -144,6 +147,7 @@ def _judge(
     artists: Artists,
     served: Served | None,
     report: Report,
+    moment_s: int | None,
 ) -> tuple[dict[str, Any], gate.Verdicts]:
     judged = _judged(prepared, ids, config)
     trial = _fit(spark, prepared, ids, config, training_only=True)
@@ -154,6 +158,8 @@ def _judge(
         raise InvalidModel(broken)
     contest = Contest.between(trial_model(trial, ids, config, features), judged, ids, config.seed)
     evaluation = contest.as_dict()
+    if moment_s is not None:
+        evaluation["split"] |= {"kind": Split.GLOBAL, "moment_s": moment_s}
     verdicts: gate.Verdicts = {
         "covering": gate.not_covering(contest.folded, judged.users, contest.lists),
         "popularity": gate.not_better_than_popularity(contest.gain, judged.users),

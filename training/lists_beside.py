@@ -8,7 +8,7 @@ import structlog
 from connections.documents import Database
 from connections.list_store import lists_due
 from schemas.settings import Settings
-from training.child import LISTS_GRACE_S, LimitExceeded, run_child
+from training.child import LISTS_GRACE_S, LimitExceeded, memory_limit_bytes, run_child
 from training.progress import note_ended
 
 _log = structlog.get_logger()
@@ -51,7 +51,9 @@ class ListsBeside:
         _log.info("making lists for everybody")
         try:
             deadline_s = self._settings.lists_budget_s + LISTS_GRACE_S
-            code = await run_child(["lists", "build", "--in-process"], deadline_s)
+            code = await run_child(
+                ["lists", "build", "--in-process"], deadline_s, memory_limit_bytes(self._settings)
+            )
         except LimitExceeded as error:
             await note_ended(self._settings, error)
             code = -1

@@ -19,6 +19,7 @@ SPLITS = {
     "time": "each user's latest interactions are held out",
     "random": "a seeded draw of each user's interactions is held out, for they have no times",
     "mixed": "each user's latest interactions are held out, a seeded draw where they have no times",
+    "global": "what happened after one moment, the same for everybody, is held out",
 }
 # no text may hold them, and a page with them is no text
 _CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "\ufffd")

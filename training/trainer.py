@@ -18,7 +18,7 @@ from schemas.errors import InvalidSnapshot, LogMismatch, Unavailable
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from schemas.topics import SNAPSHOTS
-from training.child import REFUSED_EXIT, LimitExceeded, run_child
+from training.child import REFUSED_EXIT, LimitExceeded, memory_limit_bytes, run_child
 from training.drift import SAMPLE, drift
 from training.inputs import log_generation, read_served
 from training.lists_beside import ListsBeside
@@ -162,7 +162,8 @@ class Trainer:
         arguments = ["train", "--in-process", "--snapshot", manifest.snapshot_id]
         arguments += ["--actor", "trainer", "--because", because]
         try:
-            code = await run_child(arguments, self._settings.train_deadline_s)
+            limits = (self._settings.train_deadline_s, memory_limit_bytes(self._settings))
+            code = await run_child(arguments, *limits)
         except LimitExceeded as error:
             _log.error("training ended", reason=str(error))
             await note_ended(self._settings, error)

@@ -17,6 +17,7 @@ from training.configuration import TrainingConfig
 from training.evaluation import Metrics, user_metrics
 from training.fit import fit
 from training.gate import not_finite
+from training.global_split import split_users
 from training.interactions import Ids, dense_ids, judged_users, prepared_users, ratings
 from training.judgement import Judged, judged_from, model_scores, ranked
 from training.learning import trial_model
@@ -80,7 +81,8 @@ def tune(
     InvalidModel
         There is nobody to judge a trial by.
     """
-    share = share_of(spark, validation_split(prepared_users(spark, part_uris, config), config), config)
+    prepared, _ = split_users(prepared_users(spark, part_uris, config), config)
+    share = share_of(spark, validation_split(prepared, config), config)
     space = als_space(len(share.ids.user_ids), len(share.ids.track_ids))
     searched = {name: one for name, one in space.items() if name not in fixed}
     first = {name: getattr(config, name) for name in searched}

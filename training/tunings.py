@@ -20,7 +20,7 @@ from training.search import Trial, best_of
 GROWTH = 1.5
 RUNNING, DONE = "running", "done"
 _OF_THE_SPLIT = (
-    "seed", "held_out_share", "max_listens_per_day", "max_strength", "judged_users", "blocks",
+    "seed", "held_out_share", "max_listens_per_day", "max_strength", "judged_users", "blocks", "split",
 )  # fmt: skip
 
 

@@ -53,6 +53,9 @@ F21 = "tests/faults/test_models.py"
 F25 = _LOG + "made_anew_is_never_taken_for_the_old_one"
 F25_COUNT = _LOG + "with_more_partitions_is_refused"
 DELIVERY = "tests/agents/test_partitions.py"
+_KILLED = "tests/faults/test_training_killed.py::test_f"
+F10 = _KILLED + "10_a_training_killed_at_any_stage_leaves_a_complete_model_in_service"
+F22 = "tests/training/test_hostile_snapshots.py"
 
 MUTATIONS = (
     Mutation(
@@ -164,6 +167,33 @@ MUTATIONS = (
             ),
         ),
         (F21,),
+    ),
+    Mutation(
+        "the pointer moves before the model is written",
+        (
+            Edit(
+                "training/publication.py",
+                '    await save_model(database, document | {"seq": seq}, arrays)\n'
+                "    return await _point_to(settings, database, document, seq, (PUBLISHED, reason), asked)\n",
+                "    pointer = await _point_to("
+                "settings, database, document, seq, (PUBLISHED, reason), asked)\n"
+                '    await save_model(database, document | {"seq": seq}, arrays)\n'
+                "    return pointer\n",
+            ),
+            Edit(
+                "connections/model_store.py",
+                '    if document is None or document["state"] != "published":\n'
+                '        raise InvalidModel(f"model {model_id} is not published: the pointer stays")',
+                "    if False:\n"
+                '        raise InvalidModel(f"model {model_id} is not published: the pointer stays")',
+            ),
+        ),
+        (F10,),
+    ),
+    Mutation(
+        "a part is not compared with its digest",
+        (Edit("training/parts.py", "    if found != header.digest:", "    if False:"),),
+        (F22,),
     ),
     Mutation(
         "two agents at a time",

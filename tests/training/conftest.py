@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from recommender.history import FOLD_VERSION
 from recommender.partition import PartitionState
 from schemas.settings import Settings
 from schemas.snapshots import Manifest, PartHeader
+from tests.programs import QUICK_JAVA
 from training.session import spark_session
 
 PARTITIONS = 12
@@ -85,5 +87,10 @@ def write_snapshot() -> WriteSnapshot:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Return the one Spark session of the run."""
     folder: Path = tmp_path_factory.mktemp("spark")
-    with spark_session(Settings(data_dir=folder, spark_master="local[2]")) as session:
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in QUICK_JAVA.items():
+                patched.setenv(name, value)
+            settings = Settings(data_dir=folder, spark_master="local[2]")
+            session = running.enter_context(spark_session(settings))
         yield session

@@ -1,5 +1,7 @@
 """Real Spark on small snapshots."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pyspark.sql import SparkSession
@@ -14,8 +16,10 @@ from schemas.errors import InvalidModel, InvalidSnapshot
 from schemas.settings import Settings
 from tests.training.conftest import WriteSnapshot
 from tests.training.listeners import STYLES, Histories, imported, play, tasteful, user
-from training.configuration import TrainingConfig
+from training.configuration import Split, TrainingConfig
+from training.global_split import split_at_one_moment
 from training.inputs import part_uris
+from training.interactions import prepared_users
 from training.learning import Learned, learn
 from training.placement import Features
 
@@ -29,14 +33,15 @@ class Learner:
     def __init__(self, spark: SparkSession, settings: Settings, write: WriteSnapshot) -> None:
         self.spark, self.settings, self.write = spark, settings, write
         self.count = 0
+        self.uris: list[str] = []
 
     def __call__(
         self, histories: Histories, config: TrainingConfig = CONFIG, features: Features = NO_FEATURES
     ) -> Learned:
         self.count += 1
         manifest = self.write(self.settings, "g", histories, f"s-{self.count}")
-        uris = part_uris(SnapshotStore(self.settings.snapshot_location), manifest)
-        return learn(self.spark, uris, config, features, None, lambda _: None)
+        self.uris = part_uris(SnapshotStore(self.settings.snapshot_location), manifest)
+        return learn(self.spark, self.uris, config, features, None, lambda _: None)
 
 
 @pytest.fixture
@@ -113,6 +118,27 @@ def test_a_skip_is_a_negative(learner: Learner) -> None:
         users = fold_in(rows, [strengths(one) for one in fond])
         scores.append(float((users @ rows.factor_rows[rows.rows(np.array([7]))[0]]).mean()))
     assert scores[1] < 0.8 * scores[0]
+
+
+def test_a_global_time_split_hides_what_came_after_one_moment(learner: Learner) -> None:
+    histories = tasteful()  # everybody's play of turn n is of the same second
+    late = user(903)
+    histories[late] = EMPTY
+    for turn in range(58, 63):
+        histories[late] = apply(histories[late], play(1 + turn % 48, 1_700_000_000_000 + turn * 3_600_000))
+    config = replace(CONFIG, split=Split.GLOBAL, max_iter=3)
+    learned = learner(histories, config)
+    split = learned.evaluation["split"]
+    assert (split["kind"], split["users"]) == ("global", 40)  # who came later is not judged
+    turns = (split["moment_s"] - 1_700_000_000) / 3_600
+    assert 45 <= turns <= 56
+    prepared = prepared_users(learner.spark, learner.uris, config)
+    moved, moment_s = split_at_one_moment(prepared, 0.2)
+    for row in moved.toArrow().to_pylist():
+        rows = zip(row["strengths"], row["last_s"], row["held_out"], strict=True)
+        assert all(at <= moment_s or held or value == 0 for value, at, held in rows)
+    with pytest.raises(InvalidModel, match=r"0 of .* positive interactions have a time"):
+        learner(tasteful(20, timed=False), config)
 
 
 def test_listens_without_taste_do_not_beat_popularity(learner: Learner) -> None:

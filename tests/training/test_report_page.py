@@ -12,7 +12,8 @@ from connections.documents import open_documents
 from connections.model_reports import MOST_BYTES, load_report, save_report
 from schemas.errors import InvalidInput
 from schemas.settings import Settings
-from tests.training.judgements import subject
+from tests.training.judgements import evaluation, subject
+from training.configuration import Split
 from training.report_page import render, write_page
 from training.report_svg import Row, intervals
 
@@ -30,6 +31,12 @@ def test_the_page_tells_each_figure_with_its_interval() -> None:
         assert f"{part['users']} users" in page
     assert "Why it was refused" not in page
     assert page == render(one)
+
+
+def test_the_page_says_what_a_global_time_split_hides() -> None:
+    figures = evaluation()
+    figures["split"] |= {"kind": Split.GLOBAL, "moment_s": 1_700_000_000}
+    assert "what happened after one moment" in render(subject(evaluation=figures))
 
 
 def test_a_refused_model_says_why_and_nothing_in_a_name_becomes_markup() -> None:

@@ -21,6 +21,7 @@ from schemas import recommendations
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from schemas.topics import SNAPSHOTS
+from tests.programs import QUICK_JAVA
 from tests.training.conftest import WriteSnapshot
 from tests.training.listeners import tasteful
 
@@ -28,17 +29,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    return os.environ | {
-        "SEGUE_DATA_DIR": str(settings.data_dir),
-        "SEGUE_KAFKA_PORT": str(settings.kafka_port),
-        "SEGUE_MONGODB_PORT": str(settings.mongodb_port),
-        "SEGUE_TOPIC_PREFIX": settings.topic_prefix,
-        "SEGUE_MONGODB_DATABASE": settings.mongodb_database,
-        "SEGUE_SPARK_MEMORY": "512m",
-        "SEGUE_RANK": "8",
-        "SEGUE_MAX_ITER": "3",
-        "SEGUE_LISTS_FOR_EVERYBODY": "false",
-    }
+    return (
+        os.environ
+        | QUICK_JAVA
+        | {
+            "SEGUE_DATA_DIR": str(settings.data_dir),
+            "SEGUE_KAFKA_PORT": str(settings.kafka_port),
+            "SEGUE_MONGODB_PORT": str(settings.mongodb_port),
+            "SEGUE_TOPIC_PREFIX": settings.topic_prefix,
+            "SEGUE_MONGODB_DATABASE": settings.mongodb_database,
+            "SEGUE_SPARK_MEMORY": "512m",
+            "SEGUE_RANK": "8",
+            "SEGUE_MAX_ITER": "3",
+            "SEGUE_LISTS_FOR_EVERYBODY": "false",
+        }
+    )
 
 
 async def training_command(settings: Settings, *arguments: str) -> tuple[int, str, str]:
@@ -169,3 +174,26 @@ async def test_a_training_past_its_deadline_is_ended(
         del os.environ["SEGUE_TRAIN_DEADLINE_S"]
     assert code == 1
     assert "ended after 2 s" in errors
+
+
+async def job_of(settings: Settings) -> dict[str, object]:
+    async with open_documents(settings) as database:
+        [job] = await database["jobs"].find().to_list(None)
+        return dict(job)
+
+
+async def test_a_training_above_its_memory_limit_is_ended_and_says_so(
+    settings: Settings, write_snapshot: WriteSnapshot
+) -> None:
+    generation = await ensure_topics(settings)
+    write_snapshot(settings, generation, tasteful())
+    os.environ["SEGUE_TRAIN_MEMORY_BYTES"] = "350000000"  # the virtual machine needs more than Python leaves
+    try:
+        code, out, errors = await training_command(settings, "train")
+    finally:
+        del os.environ["SEGUE_TRAIN_MEMORY_BYTES"]
+    assert (code, out) == (1, "")
+    sentence = errors.strip().splitlines()[-1]
+    assert "MiB of memory, and SEGUE_TRAIN_MEMORY_BYTES allows 334 MiB" in sentence
+    job = await job_of(settings)
+    assert (job["state"], sentence.endswith(str(job["message"]))) == ("failed", True)
