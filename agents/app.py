@@ -4,40 +4,38 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import structlog
 from faust.types import TP
 
 from agents.archive import Archive
+from agents.barriers import Barriers
+from agents.beside import Beside
 from agents.charts import ChartPublisher
 from agents.chunks import ChunkConsumer, ChunkSchema
 from agents.dead_letters import DeadLetters
 from agents.delivery import Delivery
+from agents.effects import Effects
 from agents.faust_app import create_faust_app
 from agents.lists import Lists
 from agents.log_identity import LogIdentity
 from agents.partitions import Partitions
-from agents.parts import write_part
 from agents.ranking.ranker import Ranker, RankingProgram
 from agents.reranking import Reranking
 from agents.restore import Restorer
 from agents.serving import Serving
 from agents.snapshots import Coordinator
 from agents.start import StartTimes
-from agents.wanted import Wanted, wanted_after
 from agents.watchdog import Observation, Watchdog
 from connections.documents import Database, open_documents
 from connections.event_log import LogReader, LogWriter, topic_name
 from connections.snapshot_store import SnapshotStore
 from recommender.partition import Folded, PartitionState, Record
 from recommender.ranking_config import RankingConfig
-from schemas import events
-from schemas.errors import LogMismatch, LogUnavailable
+from schemas.errors import LogUnavailable
 from schemas.settings import Settings
 from schemas.topics import PLAYS
 
@@ -86,18 +84,27 @@ class Worker:
         self.delivery = Delivery(self._fail)
         charts = ChartPublisher(database, generation, lambda: self.serving.catalogue)
         self.coordinator = Coordinator(settings, database, writer, self.store, generation, charts)
-        self.restorer = Restorer(settings, self.store, generation, self._on_barrier)
+        self.beside = Beside()
+        self.barriers = Barriers(self.store, self.coordinator, self.beside)
+        self.restorer = Restorer(settings, self.store, generation, self.barriers.met)
         self.archive = Archive(database, self.restorer.folded_again)
-        self.partitions = Partitions(self.restorer, self._on_barrier, self._on_folded)
+        self.partitions = Partitions(self.restorer, self.barriers.met, self._on_folded)
         self.watchdog = Watchdog(settings, self._observe)
         self.identity = LogIdentity(settings, generation)
         self.reranking = Reranking(self.partitions, self.lists)
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.effects = Effects(
+            generation,
+            self.delivery,
+            self.serving,
+            self.reranking,
+            self.dead_letters,
+            self.beside,
+            self.times,
+            lists=self.lists if ranked else None,
+            archive=self.archive if archived else None,
+        )
         self._ranked = ranked
-        self._archived = archived
-        self._beside: set[asyncio.Task[None]] = set()
-        # one part at a time: each further thread that computes makes the event loop wait longer for its turn
-        self._parts_thread = ThreadPoolExecutor(1, "parts")
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.app = create_faust_app(settings, group_name(group, generation))
         self._register()
 
@@ -211,67 +218,13 @@ class Worker:
     async def _on_folded(
         self, state: PartitionState, records: Sequence[Record], folded: Sequence[Folded]
     ) -> None:
-        if state.generation != self.generation:
-            raise LogMismatch(f"the log was made anew: it is {state.generation}, not {self.generation}")
-        activated = any(isinstance(result.event, events.Activate) for result in folded)
-        changed = activated and self.serving.served(state.partition) != state.model_id
-        if self._ranked:
-            if changed and state.model_id is not None:
-                loading = await self.serving.switch(state.model_id)
-                self.delivery.expect_later(self._run_beside(self._rerank(state.partition, loading)))
-            wanted = wanted_after(folded, state.position - 1 if activated else None)
-            if wanted:
-                self.delivery.expect(await self._lists(state, wanted))
-        if self._archived:
-            self.delivery.expect(
-                self.archive.submit(self.generation, state.partition, state.position, records, folded)
-            )
-        self.delivery.expect(*self.dead_letters.submit(state.partition, records, folded))
-
-    async def _rerank(self, partition: int, loading: asyncio.Task[bool]) -> None:
-        """Make a partition's lists anew once its model is loaded; one that comes later does so itself."""
-        if await loading:
-            await self.reranking.partition(partition)
-
-    async def _lists(self, state: PartitionState, wanted: Sequence[Wanted]) -> asyncio.Future[None]:
-        await self.serving.looked.wait()
-        self.times.note("catalogue")
-        await self.serving.prepare(state)
-        acknowledged = await self.lists.make(state, wanted)
-        if "list" not in self.times.at:
-            acknowledged.add_done_callback(lambda _: self.times.note("list"))
-        return acknowledged
-
-    def _on_barrier(self, state: PartitionState, barrier: events.Barrier) -> None:
-        self.coordinator.begun(barrier.snapshot_id)
-        write = partial(self._write_part, barrier.snapshot_id, state.copy())
-        self._run_beside(self._in_parts_thread(write))
-
-    async def _in_parts_thread(self, write: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._parts_thread, write)
-
-    def _run_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._beside.add(task)
-        task.add_done_callback(self._beside_ended)
-        return task
-
-    def _write_part(self, snapshot_id: str, state: PartitionState) -> None:
-        written = write_part(self.store, snapshot_id, state)
-        _log.info(
-            "part", snapshot_id=snapshot_id, partition=state.partition, cut=state.position, written=written
-        )
-
-    def _beside_ended(self, task: asyncio.Task[None]) -> None:
-        self._beside.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a part, an early restore or a reranking failed", error=repr(error))
+        await self.effects.of(state, records, folded)
 
     async def _on_assigned(self, *signal: Any, **__: Any) -> None:
         _, assigned = signal
         _log.info("partitions were assigned", partitions=sorted(tp.partition for tp in assigned))
         self.times.note("assigned")
-        self._run_beside(self._hold(sorted(assigned)))
+        self.beside.run(self._hold(sorted(assigned)))
 
     async def _model_loaded(self, model_id: str) -> None:
         if self._ranked:

@@ -108,6 +108,7 @@ class Lists:
         return acknowledged
 
     def _add(self, due: _Due) -> None:
+        self.owed.pop(due.asked.user_id, None)  # this list is newer
         waiting = self._newest.get(due.asked.user_id)
         if waiting is None or due.wanted.event is None or waiting.wanted.event is None:
             self._due.append(due)
@@ -168,7 +169,7 @@ class Lists:
             self._again(batch)
         else:
             for due, message in zip(batch, ranked.messages, strict=True):
-                self.outbox.put(due.asked.user_id, message)
+                self.outbox.put(due.asked.user_id, due.asked.offset, message)
                 self._note_owed(due, model_id, brief, ranked.ranked_ms)
                 self._ranked(due)
 

@@ -23,15 +23,17 @@ class Outbox:
 
     def __init__(self, writer: LogWriter) -> None:
         self._writer = writer
-        self._messages: dict[str, bytes] = {}
+        self._messages: dict[str, tuple[int, bytes]] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._arrived = asyncio.Event()
         self.sent = 0
         self.waiting_for: str | None = None
 
-    def put(self, user_id: str, message: bytes) -> None:
-        """Have a list sent, in the place of an older one of this user."""
-        self._messages[user_id] = message
+    def put(self, user_id: str, offset: int, message: bytes) -> None:
+        """Have a list sent in the place of an older one of this user; an older one is left out itself."""
+        waiting = self._messages.get(user_id)
+        if waiting is None or waiting[0] <= offset:
+            self._messages[user_id] = offset, message
 
     def settle_when_sent(self, acknowledged: asyncio.Future[None]) -> None:
         """Settle a future when all that was put so far is acknowledged."""
@@ -56,7 +58,7 @@ class Outbox:
         while batch:
             try:
                 await self._writer.append(
-                    RECOMMENDATIONS, [(user_id.encode(), value) for user_id, value in batch.items()]
+                    RECOMMENDATIONS, [(user_id.encode(), value) for user_id, (_, value) in batch.items()]
                 )
             except LogBroken:
                 raise  # the next worker has a new producer
@@ -64,7 +66,10 @@ class Outbox:
                 self.waiting_for = "Kafka"
                 _log.warning("lists wait for Kafka", lists=len(batch), error=str(error))
                 await asyncio.sleep(_RETRY_S)
-                batch, self._messages = batch | self._messages, {}  # what came meanwhile is newer
+                meanwhile, self._messages = self._messages, batch
+                for user_id, (offset, value) in meanwhile.items():
+                    self.put(user_id, offset, value)
+                batch, self._messages = self._messages, {}
             else:
                 self.sent += len(batch)
                 self.waiting_for = None

@@ -73,7 +73,7 @@ async def _writing(worker: Worker, work: asyncio.Task[None]) -> dict[str, Any]:
     folder = worker.settings.data_dir / "snapshots" / worker.generation / WRITTEN
     began = time.perf_counter()
     for state in worker.partitions.states.values():
-        worker._on_barrier(state, Barrier(snapshot_id=WRITTEN, server_time_ms=1))
+        worker.barriers.met(state, Barrier(snapshot_id=WRITTEN, server_time_ms=1))
     await _until(lambda: len(list(folder.glob("*.parquet"))) == PLAYS.partitions, work)
     seconds = time.perf_counter() - began
     return {"parts_s": seconds, "parts_bytes": sum(one.stat().st_size for one in folder.glob("*.parquet"))}

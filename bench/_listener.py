@@ -114,8 +114,7 @@ class Listener:
             "answered": sum((who, offset) in exact for who, offset, _ in self._accepted),
             "reflected": len(waits),
             "list_ms": _percentiles(waits),
-            "bare_ms": _percentiles(bare),
-        }
+        } | ({} if self._loaded else {"bare_ms": _percentiles(bare)})
 
     async def _follow(self, consumer: AIOKafkaConsumer, hear: Any) -> None:
         while True:

@@ -28,8 +28,10 @@ USERS = range(1, 41)
 class Stage:
     """A worker in this process, models that are published, users who play."""
 
-    def __init__(self, worker: Worker, database: Database, writer: LogWriter) -> None:
-        self.worker, self.database, self.writer = worker, database, writer
+    def __init__(
+        self, worker: Worker, work: asyncio.Task[None], database: Database, writer: LogWriter
+    ) -> None:
+        self.worker, self.work, self.database, self.writer = worker, work, database, writer
         self.published: list[str] = []
         self.seq = 0
 
@@ -61,14 +63,20 @@ class Stage:
             ends = await reader.end_offsets()
         async with asyncio.timeout(60):
             while {p: state.position for p, state in self.worker.partitions.states.items()} != ends:
-                await asyncio.sleep(0.05)
+                await self.looked_again(0.05)
             while True:
                 lists = await newest_lists(self.worker.settings)
                 found = {one.model_id for one in lists.values()}
                 last = {one.cause.seq for one in lists.values() if one.cause is not None}
                 if len(lists) == len(USERS) and found == {model_id} and last <= {self.seq}:
                     return
-                await asyncio.sleep(0.1)
+                await self.looked_again(0.1)
+
+    async def looked_again(self, after_s: float) -> None:
+        """Wait a moment; raise what has ended the worker."""
+        await asyncio.wait({self.work}, timeout=after_s)
+        if self.work.done():
+            self.work.result()
 
     def models_alive(self) -> int:
         """Return how many of the published models are in memory, whoever holds them."""
@@ -82,7 +90,7 @@ async def stage(settings: Settings) -> AsyncIterator[Stage]:
         async with LogWriter(settings) as writer, open_worker(settings) as worker:
             work = asyncio.create_task(worker.run())
             try:
-                yield Stage(worker, database, writer)
+                yield Stage(worker, work, database, writer)
             finally:
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
