@@ -73,9 +73,9 @@ MUTATIONS = (
         "the archive is not waited for",
         (
             Edit(
-                "agents/app.py",
-                "            self.delivery.expect(\n                self.archive.submit(",
-                "            id(\n                self.archive.submit(",
+                "agents/effects.py",
+                "            self._delivery.expect(\n                self._archive.submit(",
+                "            id(\n                self._archive.submit(",
             ),
         ),
         (ACK,),
@@ -137,7 +137,7 @@ MUTATIONS = (
         "the log's generation is not checked",
         (
             Edit("connections/event_log.py", "        if found != generation:", "        if False:"),
-            Edit("agents/app.py", "if state.generation != self.generation:", "if False:"),
+            Edit("agents/effects.py", "if state.generation != self._generation:", "if False:"),
         ),
         (F25,),
     ),
@@ -194,6 +194,16 @@ MUTATIONS = (
         "a part is not compared with its digest",
         (Edit("training/parts.py", "    if found != header.digest:", "    if False:"),),
         (F22,),
+    ),
+    Mutation(
+        "a list that is older replaces a newer one",
+        (Edit("agents/outbox.py", "if waiting is None or waiting[0] <= offset:", "if True:"),),
+        ("tests/agents/test_outbox.py",),
+    ),
+    Mutation(
+        "the end of a ranking process is not noticed",
+        (Edit("agents/app.py", "                    self.ranker,\n", ""),),
+        ("tests/faults/test_ranking_killed.py",),
     ),
     Mutation(
         "two agents at a time",
