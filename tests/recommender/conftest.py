@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,25 +16,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "spark: fits with a real Spark session")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Run Spark in this process's own JVM: one core, loopback only, no web page."""
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    from pyspark.sql import SparkSession
+    """Run Spark on one core; its virtual machine ends with it, for later tests need another."""
+    from connections.spark import open_session
+    from schemas.settings import Settings
 
-    session = (
-        SparkSession.builder.master("local[1]")
-        .appName("segue-mathematics")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.sql.shuffle.partitions", "1")
-        .config("spark.driver.memory", "512m")
-        .config("spark.local.dir", str(tmp_path_factory.mktemp("spark")))
-        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
-    yield session
-    session.stop()
+    folder = tmp_path_factory.mktemp("spark")
+    settings = Settings(data_dir=folder, spark_master="local[1]", spark_memory="512m")
+    values = {"spark.sql.shuffle.partitions": "1"}
+    with open_session(settings, "mathematics", values, log=folder / "spark.log") as session:
+        yield session

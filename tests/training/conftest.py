@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from connections.documents import Database, ensure_indexes, open_documents
@@ -88,10 +87,6 @@ def write_snapshot() -> WriteSnapshot:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Return the one Spark session of the run."""
     folder: Path = tmp_path_factory.mktemp("spark")
-    # a virtual machine that other tests left in this process was started without the connector's jars
-    if SparkContext._gateway is not None:
-        SparkContext._gateway.shutdown()
-        SparkContext._gateway = SparkContext._jvm = None
     with ExitStack() as running:
         with pytest.MonkeyPatch.context() as patched:
             for name, value in QUICK_JAVA.items():
