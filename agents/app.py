@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -272,7 +271,6 @@ async def open_worker(
     LogMismatch
         The log has another number of partitions, or was not made by Segue.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Faust's consumer lives in a thread of its own: let it have the interpreter sooner than after 5 ms
     sys.setswitchinterval(0.001)
     times = times or StartTimes()

@@ -19,7 +19,6 @@ _LOOK_S = 1.0
 _RETRY_S = 0.2
 _LATELY_S = 5.0
 _POLL_S = 0.02
-_FETCH_BYTES = 4_096
 
 
 class LogIdentity:
@@ -43,7 +42,7 @@ class LogIdentity:
         LogMismatch
             The log was made anew, or has another number of partitions.
         """
-        async with LogReader(self._settings, fetch_bytes=_FETCH_BYTES) as reader:
+        async with LogReader(self._settings) as reader:
             while True:
                 began = time.monotonic()
                 try:

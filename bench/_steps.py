@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import psutil
+from training.child import resident_bytes
 
 _STEP = re.compile(r"\[\d+/\d+\]\s+[\d.]+ s  (?P<name>.+)")
 _LOOK_S = 0.2
@@ -53,7 +53,7 @@ def run_and_watch(command: Sequence[str], environment: Mapping[str, str], first:
         reader.start()
     while process.poll() is None:
         step = run.steps[-1]
-        step.peak_mib = max(step.peak_mib, _resident_mib(process.pid))
+        step.peak_mib = max(step.peak_mib, resident_bytes(process.pid) / 2**20)
         time.sleep(_LOOK_S)
     for reader in readers:
         reader.join()
@@ -77,17 +77,3 @@ def _listen(process: "subprocess.Popen[str]", run: Run) -> None:
 def _keep(process: "subprocess.Popen[str]", run: Run) -> None:
     assert process.stdout is not None
     run.out = process.stdout.read()
-
-
-def _resident_mib(pid: int) -> float:
-    total = 0
-    try:
-        parent = psutil.Process(pid)
-        for one in (parent, *parent.children(recursive=True)):
-            try:
-                total += one.memory_info().rss
-            except psutil.NoSuchProcess:
-                pass  # it has just ended
-    except psutil.NoSuchProcess:
-        pass
-    return total / 2**20

@@ -129,18 +129,10 @@ class LogWriter:
 
 
 class LogReader:
-    """A consumer without a group that reads ranges of one topic.
+    """A consumer without a group that reads ranges of one topic."""
 
-    Parameters
-    ----------
-    fetch_bytes : about as much as one fetch brings; little for who reads single records
-    """
-
-    def __init__(
-        self, settings: Settings, topic: Topic = PLAYS, *, fetch_bytes: int = _READ_FETCH_BYTES
-    ) -> None:
+    def __init__(self, settings: Settings, topic: Topic = PLAYS) -> None:
         self._settings = settings
-        self._fetch_bytes = fetch_bytes
         self._name = topic_name(settings, topic)
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -184,13 +176,13 @@ class LogReader:
         end: int,
         *,
         timeout_s: float = 30.0,
-        fetch_bytes: int | None = None,
+        fetch_bytes: int = _READ_FETCH_BYTES,
     ) -> AsyncIterator[list[Record]]:
         """Yield ``(offset, key, value)`` of ``[start, end)``, in order, in lists: for who reads them all.
 
         Parameters
         ----------
-        fetch_bytes : as of the reader, for this range
+        fetch_bytes : about as much as one fetch brings; little for who reads single records
 
         Raises
         ------
@@ -205,7 +197,7 @@ class LogReader:
             TopicPartition(self._name, partition),
             start,
             end,
-            fetch_bytes=fetch_bytes or self._fetch_bytes,
+            fetch_bytes=fetch_bytes,
             wait_ms=_FETCH_WAIT_MS,
             timeout_s=timeout_s,
         )

@@ -60,7 +60,7 @@ def is_pinned(path: Path, jar: Jar) -> bool:
         return False
 
 
-def checked_jars(organisations: Sequence[str], folder: Path | None = None) -> list[Path]:
+def checked_jars(organisations: Sequence[str]) -> list[Path]:
     """Return Spark's jars of these organisations, each compared with the lock.
 
     Raises
@@ -68,7 +68,7 @@ def checked_jars(organisations: Sequence[str], folder: Path | None = None) -> li
     MissingRequirement
         One is missing, or is not the pinned one.
     """
-    folder = folder or cache_dir() / "jars"
+    folder = cache_dir() / "jars"
     wanted = [jar for jar in read_lock() if jar.group == SPARK and jar.organisation in organisations]
     for jar in wanted:
         if not is_pinned(folder / jar.file_name, jar):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from schemas.settings import Settings
 from stack.ports import free_ports
@@ -54,6 +55,12 @@ class WorkerProcess:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def ranking(self) -> psutil.Process:
+        """Return the process that ranks for it."""
+        assert self.process is not None
+        [found] = psutil.Process(self.process.pid).children()
+        return found
 
     def runs(self) -> bool:
         """Return whether it was started and has not ended."""

@@ -24,15 +24,14 @@ from connections.feature_store import StoredVectors, VectorDigest
 from schemas.documents import FEATURES
 from schemas.errors import Unavailable
 from schemas.settings import Settings
-from training.placement import Features
+from training.placement import NO_FEATURES, Features
 
-_NOTHING = Features(np.empty(0, np.int64), np.empty((0, 0)))
 _BLOCK_BYTES = 32 * 2**20
 _OUTAGE = re.compile(r"com\.mongodb\.Mongo(Timeout|Socket|NodeIsRecovering|NotPrimary)\w*Exception")
 _SCHEMA = "_id long, version string, raw array<double>"
 
 
-def stored_vectors(spark: SparkSession, settings: Settings, stored: StoredVectors) -> DataFrame:
+def _vectors(spark: SparkSession, settings: Settings, stored: StoredVectors) -> DataFrame:
     """Return (_id long, raw array<double>) of one definition, ordered, in one partition.
 
     One partition, because sums of floating point numbers depend on their order, and equal inputs are to give
@@ -73,9 +72,9 @@ def catalogue_features(spark: SparkSession, settings: Settings, stored: StoredVe
         MongoDB did not answer, or the catalogue was changed while it was read.
     """
     if stored is None:
-        return _NOTHING
+        return NO_FEATURES
     try:
-        return _read(stored_vectors(spark, settings, stored), stored)
+        return _read(_vectors(spark, settings, stored), stored)
     except (PySparkException, Py4JJavaError) as error:
         if _OUTAGE.search(str(error)) is None:
             raise
@@ -88,7 +87,7 @@ def _read(vectors: DataFrame, stored: StoredVectors) -> Features:
     if found is None or found["digest"] != stored.digest:
         raise Unavailable("the audio features were changed while they were read: train again")
     if found["finite"] == 0:
-        return _NOTHING
+        return NO_FEATURES
     # what comes from one partition lies in the virtual machine as a whole: no partition may be large
     blocks = 1 + found["finite"] * stored.width * 8 // _BLOCK_BYTES
     scaled = standardised(vectors).repartitionByRange(blocks, "_id").toArrow().sort_by("_id")

@@ -29,11 +29,10 @@ from training.interactions import (
     ratings,
 )
 from training.judgement import Judged, judged_from, model_scores, ranked
-from training.placement import Features, Placement, place
+from training.placement import NO_FEATURES, Features, Placement, place
 
 Report = Callable[[str], None]
 CANDIDATE = "candidate"
-NO_FEATURES = Features(np.empty(0, np.int64), np.empty((0, 0)))
 STEPS = 5
 """How often ``learn`` reports."""
 

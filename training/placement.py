@@ -23,6 +23,9 @@ class Features:
     scaled: NDArray[np.float64]
 
 
+NO_FEATURES = Features(np.empty(0, np.int64), np.empty((0, 0)))
+
+
 @dataclass(frozen=True)
 class Placement:
     """Factors of tracks that nobody has played.

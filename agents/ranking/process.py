@@ -14,26 +14,7 @@ import time
 import traceback
 from weakref import WeakSet
 
-# one solve is too small for two threads, which would only wait for each other (docs/performance.md)
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-from agents.ranking.frames import (
-    Answer,
-    Asked,
-    Begin,
-    Decoder,
-    Failed,
-    Held,
-    Hold,
-    Keep,
-    Kept,
-    Order,
-    Rank,
-    Ranked,
-    Surround,
-    Unranked,
-    encode,
-)
+from agents.ranking import frames
 from agents.ranking.shared_model import mapped
 from recommender.candidates import ranking_space
 from recommender.catalogue import Catalogue, Charts
@@ -59,11 +40,11 @@ class RankingProcess:
         self._alive: WeakSet[Model] = WeakSet()
         self._catalogue = Catalogue.empty()
         self._charts = Charts.empty()
-        self._begun = Begin(RankingConfig(), "")
+        self._begun = frames.Begin(RankingConfig(), "")
 
     def run(self) -> None:
         """Work until the worker has closed its end, or is gone."""
-        decoder = Decoder()
+        decoder = frames.Decoder()
         while True:
             data, descriptors, _, _ = socket.recv_fds(self._connection, _READ_BYTES, _DESCRIPTORS)
             self._descriptors += descriptors
@@ -72,45 +53,45 @@ class RankingProcess:
             for order in decoder.frames(data):
                 self._do(order)
 
-    def _do(self, order: Order | Answer) -> None:
+    def _do(self, order: frames.Order | frames.Answer) -> None:
         match order:
-            case Rank():
+            case frames.Rank():
                 self._say(self._ranked(order))
-            case Surround():
+            case frames.Surround():
                 self._catalogue = order.catalogue or self._catalogue
                 self._charts = order.charts or self._charts
-            case Hold():
+            case frames.Hold():
                 # beside the lists: it takes a tenth of a second
                 given = (order, self._descriptors.pop(0))
                 threading.Thread(target=self._hold, args=given, daemon=True).start()
-            case Keep():
+            case frames.Keep():
                 self._say(self._kept(order))
-            case Begin():
+            case frames.Begin():
                 self._begun = order
             case _:
                 raise AssertionError(f"not an order: {order!r}")
 
-    def _say(self, answer: Answer) -> None:
+    def _say(self, answer: frames.Answer) -> None:
         with self._saying:
-            self._connection.sendall(encode(answer))
+            self._connection.sendall(frames.encode(answer))
 
-    def _hold(self, order: Hold, descriptor: int) -> None:
+    def _hold(self, order: frames.Hold, descriptor: int) -> None:
         model = mapped(order.shared, descriptor)
         os.close(descriptor)
         _ = model.sieve  # made now, not while a list waits
         self._alive.add(model)
         self._models[model.model_id] = model
-        self._say(Held(model.model_id, len(self._alive)))
+        self._say(frames.Held(model.model_id, len(self._alive)))
 
-    def _kept(self, order: Keep) -> Kept:
+    def _kept(self, order: frames.Keep) -> frames.Kept:
         for model_id in self._models.keys() - order.model_ids:
             del self._models[model_id]
         ranking_space.cache_clear()  # it keeps models; what is needed is built again in milliseconds
-        return Kept(len(self._alive))
+        return frames.Kept(len(self._alive))
 
-    def _ranked(self, order: Rank) -> Ranked | Unranked:
+    def _ranked(self, order: frames.Rank) -> frames.Ranked | frames.Unranked:
         if order.model_id is not None and order.model_id not in self._models:
-            return Unranked(order.number, False, f"model {order.model_id} is not held")
+            return frames.Unranked(order.number, False, f"model {order.model_id} is not held")
         model = None if order.model_id is None else self._models[order.model_id]
         requests = [
             Request(one.user_id, one.partition, one.offset, History.from_bytes(one.history), one.played)
@@ -120,14 +101,14 @@ class RankingProcess:
             config = self._begun.config
             pages = rank(requests, model, self._catalogue, self._charts, config, rails=not order.brief)
         except InvalidModel as error:
-            return Unranked(order.number, True, str(error))
+            return frames.Unranked(order.number, True, str(error))
         ranked_ms = time.time() * 1000
         messages = [
             self._message(one, page, order, ranked_ms) for one, page in zip(order.asked, pages, strict=True)
         ]
-        return Ranked(order.number, ranked_ms, messages)
+        return frames.Ranked(order.number, ranked_ms, messages)
 
-    def _message(self, asked: Asked, page: Page, order: Rank, ranked_ms: float) -> bytes:
+    def _message(self, asked: frames.Asked, page: Page, order: frames.Rank, ranked_ms: float) -> bytes:
         message = Recommendations(
             generation=self._begun.generation,
             partition=asked.partition,
@@ -161,7 +142,7 @@ def main(descriptor: int) -> None:
         except (BrokenPipeError, ConnectionResetError):
             pass  # the worker is gone
         except BaseException:
-            connection.sendall(encode(Failed(traceback.format_exc())))
+            connection.sendall(frames.encode(frames.Failed(traceback.format_exc())))
             raise
 
 

@@ -6,27 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from agents.ranking.frames import (
-    Answer,
-    Asked,
-    Begin,
-    Decoder,
-    Failed,
-    Held,
-    Hold,
-    Keep,
-    Kept,
-    Order,
-    Rank,
-    Ranked,
-    Surround,
-    Unranked,
-    encode,
-)
+from agents.ranking import frames
 from agents.ranking.shared_model import mapped, share
 from recommender.catalogue import Catalogue, Charts
 from recommender.model import Model
@@ -49,7 +33,11 @@ class RankingProgram:
         ours, its = socket.socketpair()
         with its:
             command = [sys.executable, "-m", "agents.ranking.process", str(its.fileno())]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()])
+            # one solve is too small for two threads, which would only wait for each other
+            environment = {"OPENBLAS_NUM_THREADS": "1"} | os.environ
+            self.process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()]
+            )
         self.connection = ours
 
     def __enter__(self) -> Self:
@@ -81,10 +69,10 @@ class Ranker:
     def __init__(self, program: RankingProgram, config: RankingConfig, generation: str) -> None:
         self._program = program
         self._connection = program.connection
-        self._begin = Begin(config, generation)
+        self._begin = frames.Begin(config, generation)
         self._saying = asyncio.Lock()
         self._numbers = itertools.count()
-        self._ranking: dict[int, asyncio.Future[Ranked]] = {}
+        self._ranking: dict[int, asyncio.Future[frames.Ranked]] = {}
         self._holding: dict[str, asyncio.Future[None]] = {}
         self._keeping: list[asyncio.Future[None]] = []
         self._catalogue: Catalogue | None = None
@@ -114,7 +102,7 @@ class Ranker:
 
     async def surround(self, catalogue: Catalogue, charts: Charts) -> None:
         """Rank with this catalogue and these charts from now on."""
-        new = Surround(
+        new = frames.Surround(
             None if catalogue is self._catalogue else catalogue, None if charts is self._charts else charts
         )
         self._catalogue, self._charts = catalogue, charts
@@ -127,7 +115,7 @@ class Ranker:
         try:
             held = mapped(shared, descriptor)
             ready = self._holding[model.model_id] = asyncio.get_running_loop().create_future()
-            await self._say(Hold(shared), descriptor)
+            await self._say(frames.Hold(shared), descriptor)
             await self._answered(ready)
         finally:
             os.close(descriptor)
@@ -137,10 +125,10 @@ class Ranker:
         """Have the process let go of all other models; returns when it has."""
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._keeping.append(ready)
-        await self._say(Keep(frozenset(model_ids)))
+        await self._say(frames.Keep(frozenset(model_ids)))
         await self._answered(ready)
 
-    async def rank(self, model_id: str | None, asked: Sequence[Asked], *, brief: bool) -> Ranked:
+    async def rank(self, model_id: str | None, asked: list[frames.Asked], *, brief: bool) -> frames.Ranked:
         """Return the messages asked for.
 
         Raises
@@ -154,7 +142,7 @@ class Ranker:
         """
         number = next(self._numbers)
         ready = self._ranking[number] = asyncio.get_running_loop().create_future()
-        await self._say(Rank(number, model_id, brief, list(asked)))
+        await self._say(frames.Rank(number, model_id, brief, asked))
         return await self._answered(ready)
 
     async def _answered(self, ready: "asyncio.Future[T]") -> T:
@@ -166,8 +154,8 @@ class Ranker:
             self._ended.result()
         return ready.result()
 
-    async def _say(self, order: Order, descriptor: int | None = None) -> None:
-        data = encode(order)
+    async def _say(self, order: frames.Order, descriptor: int | None = None) -> None:
+        data = frames.encode(order)
         loop = asyncio.get_running_loop()
         async with self._saying:
             try:
@@ -187,7 +175,7 @@ class Ranker:
 
     async def _listen(self) -> None:
         """Hand on the answers; raise when the process is gone."""
-        decoder, loop = Decoder(), asyncio.get_running_loop()
+        decoder, loop = frames.Decoder(), asyncio.get_running_loop()
         while True:
             try:
                 data = await loop.sock_recv(self._connection, _READ_BYTES)
@@ -198,22 +186,22 @@ class Ranker:
             for answer in decoder.frames(data):
                 self._hear(answer)
 
-    def _hear(self, answer: Order | Answer) -> None:
+    def _hear(self, answer: frames.Order | frames.Answer) -> None:
         match answer:
-            case Ranked():
+            case frames.Ranked():
                 _settle(self._ranking.pop(answer.number), answer)
-            case Unranked():
+            case frames.Unranked():
                 kind = InvalidModel if answer.corrupt else ModelNotHeld
                 waiting = self._ranking.pop(answer.number)
                 if not waiting.done():
                     waiting.set_exception(kind(answer.text))
-            case Held():
+            case frames.Held():
                 self.models_alive = answer.alive
                 _settle(self._holding.pop(answer.model_id), None)
-            case Kept():
+            case frames.Kept():
                 self.models_alive = answer.alive
                 _settle(self._keeping.pop(0), None)
-            case Failed():
+            case frames.Failed():
                 raise RankingEnded(f"the ranking process {self.pid} failed:\n{answer.text}")
             case _:
                 raise AssertionError(f"not an answer: {answer!r}")

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator
 
 import numpy as np
-import psutil
 import pytest
 
 from connections.documents import Database, open_documents
@@ -103,8 +102,7 @@ async def test_a_list_that_comes_late_is_brief_and_made_whole_when_there_is_time
 
 
 async def test_plays_that_come_while_a_list_waits_are_answered_by_one_list(worker: WorkerProcess) -> None:
-    assert worker.process is not None
-    [ranking] = psutil.Process(worker.process.pid).children()
+    ranking = worker.ranking()
     ranking.suspend()
     try:
         async with LogWriter(worker.settings) as writer:

@@ -83,8 +83,8 @@ async def test_an_offset_that_is_not_there_and_one_that_does_not_come_are_told_a
 
 async def test_who_stops_reading_leaves_no_fetch_behind(filled: tuple[Settings, list[Record]]) -> None:
     settings, _ = filled
-    async with LogReader(settings, fetch_bytes=50_000) as reader:
-        lists: AsyncIterator[list[Record]] = reader.read_tuples(3, 1, _COUNT)
+    async with LogReader(settings) as reader:
+        lists: AsyncIterator[list[Record]] = reader.read_tuples(3, 1, _COUNT, fetch_bytes=50_000)
         await anext(lists)
         await lists.aclose()  # type: ignore[attr-defined]
         left = {

@@ -1,10 +1,6 @@
 """The ranking process of a worker is killed: the worker ends, and the next one answers what is open."""
 
 import asyncio
-import os
-import signal
-
-import psutil
 
 from connections.documents import open_documents
 from connections.event_log import LogWriter
@@ -25,10 +21,10 @@ async def test_a_killed_ranking_process_ends_its_worker_and_the_next_one_answers
             await worker.until_alive()
             async with LogWriter(settings) as writer:
                 await send(writer, stream(1, users=40, session="a"), EVENTS // 2, per_s=2_000)
-                assert worker.process is not None
-                [ranking] = psutil.Process(worker.process.pid).children()
-                os.kill(ranking.pid, signal.SIGKILL)
+                ranking = worker.ranking()
+                ranking.kill()
                 await send(writer, stream(2, users=40, session="b"), EVENTS // 2, per_s=2_000)
+            assert worker.process is not None
             assert await asyncio.to_thread(worker.process.wait, 60) == 1
             assert f"segue: the ranking process {ranking.pid} has ended" in worker.log.read_text()
 
@@ -38,7 +34,7 @@ async def test_a_killed_ranking_process_ends_its_worker_and_the_next_one_answers
 
             assert (found["applied"], found["lost"], found["double"]) == (EVENTS, 0, 0)
             assert found["lists_behind"] == 0
-            [its] = psutil.Process(worker.process.pid).children()
+            its = worker.ranking()
             worker.kill()
             await asyncio.to_thread(its.wait, 20)  # it ends with its worker, however that ends
         await database.client.drop_database(settings.mongodb_database)

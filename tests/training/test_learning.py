@@ -21,9 +21,8 @@ from training.global_split import split_at_one_moment
 from training.inputs import part_uris
 from training.interactions import prepared_users
 from training.learning import Learned, learn
-from training.placement import Features
+from training.placement import NO_FEATURES, Features
 
-NO_FEATURES = Features(np.empty(0, np.int64), np.empty((0, 0)))
 CONFIG = TrainingConfig(rank=8, reg_param=0.3, alpha=1.0, max_iter=6, seed=7, blocks=1)
 
 
