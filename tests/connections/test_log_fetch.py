@@ -35,8 +35,8 @@ async def filled(settings: Settings) -> tuple[Settings, list[Record]]:
 
 
 async def _lists_of(settings: Settings, start: int, end: int, **given: int) -> list[list[Record]]:
-    async with LogReader(settings, **given) as reader:
-        return [records async for records in reader.read_tuples(3, start, end)]
+    async with LogReader(settings) as reader:
+        return [records async for records in reader.read_tuples(3, start, end, **given)]
 
 
 async def test_a_range_is_read_whole_whatever_the_batches_and_fetches(
