@@ -31,13 +31,18 @@ def user(number: int) -> str:
     return f"{number:032x}"
 
 
-def play(track_id: int, session: str, seq: int) -> events.Play:
-    """Return a play that counts as a listen."""
+def play(track_id: int, session: str, seq: int, accepted_ms: int | None = None) -> events.Play:
+    """Return a play that counts as a listen.
+
+    Parameters
+    ----------
+    accepted_ms : None for one of old, whose list is due since long
+    """
     return events.Play(
         session=session,
         seq=seq,
         client_time_ms=seq,
-        server_time_ms=seq,
+        server_time_ms=seq if accepted_ms is None else accepted_ms,
         track_id=track_id,
         listened_ms=30_000,
         track_ms=30_000,

@@ -143,9 +143,7 @@ class _Load:
     async def _playing(self, writer: LogWriter, heard: Listener, who: str, until: float) -> int:
         plays = 0
         while time.perf_counter() < until:
-            self._seq += 1
-            one = play(self._draw.randint(1, self._tracks), "live", self._seq)
-            offsets = await writer.append(PLAYS, [(who.encode(), events.encode(one))])
+            offsets = await writer.append(PLAYS, [(who.encode(), self._play())])
             heard.accepted([who], offsets)
             await heard.list_of(who, offsets[0])
             plays += 1
@@ -155,12 +153,15 @@ class _Load:
         """Append plays and tell the listener when they were accepted."""
         made = []
         for _ in range(count):
-            self._seq += 1
-            who = user(self._draw.randrange(self._users))
-            one = play(self._draw.randint(1, self._tracks), "live", self._seq)
-            made.append((who.encode(), events.encode(one)))
+            made.append((user(self._draw.randrange(self._users)).encode(), self._play()))
         offsets = await writer.append(PLAYS, made)
         heard.accepted([key.decode() for key, _ in made], offsets)
+
+    def _play(self) -> bytes:
+        """Return a play that is accepted now."""
+        self._seq += 1
+        now_ms = int(time.time() * 1000)
+        return events.encode(play(self._draw.randint(1, self._tracks), "live", self._seq, now_ms))
 
 
 async def _catalogue_and_model(settings: Settings, tracks: int, generation: str) -> str:

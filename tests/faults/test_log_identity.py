@@ -110,6 +110,7 @@ async def test_f25_a_log_made_anew_is_never_taken_for_the_old_one(world: World, 
     await _played(world, world.fresh_users(60), 5)
     await world.worker("first")
     await folded_to_the_end(world)
+    await _answered(world, generation)
 
     # under a worker that is paused, and longer than the old one when it wakes
     old = generation
@@ -122,16 +123,26 @@ async def test_f25_a_log_made_anew_is_never_taken_for_the_old_one(world: World, 
     await asyncio.sleep(max(0.0, paused + 6.0 - time.monotonic()))
     worker.go_on()
     await _refused(worker, "made anew")
-    lists = [one for one in await _lists(world) if one.generation == old]
+    lists = await _lists(world, old)
     assert lists
     assert all(one.offset < ends[one.partition] for one in lists), "a list was made from records of two logs"
     await world.worker("first")
     await _exact(world, ledger, "log made anew under a paused worker", generation, sent)
 
 
-async def _lists(world: World) -> list[Recommendations]:
+async def _lists(world: World, generation: str) -> list[Recommendations]:
+    """Return the lists that were made from one log."""
     found = await records_of(world.settings, RECOMMENDATIONS)
-    return [decode_recommendations(value or b"") for _, value in found]
+    lists = [decode_recommendations(value or b"") for _, value in found]
+    return [one for one in lists if one.generation == generation]
+
+
+async def _answered(world: World, generation: str, hung_after_s: float = 60.0) -> None:
+    """Wait until a list was made from this log: lists come a moment after the fold."""
+    until = time.monotonic() + hung_after_s
+    while not await _lists(world, generation):
+        assert time.monotonic() < until, "folded, but no list came"
+        await asyncio.sleep(0.1)
 
 
 async def test_f25_a_log_without_its_beginning_is_refused(world: World) -> None:
