@@ -9,8 +9,9 @@ chunk was delivered.
 What is overridden or read, and checked by ``tests/agents/test_chunks.py`` against the pinned version:
 ``App._new_transport``, ``Consumer._drain_messages``, ``_wait_next_records``, ``_new_offset``,
 ``_should_commit``, ``_filter_tps_with_pending_acks``, ``_committed_offset``, ``_read_offset``, ``ack``,
-``perform_seek``, ``on_partitions_revoked``, ``verify_all_partitions_active``, ``_new_consumer_thread``, and
-in it ``_create_worker_consumer`` and aiokafka's ``_fetch_max_wait_ms``; ``TableManager.sleep``.
+``perform_seek``, ``on_partitions_revoked``, ``on_buffer_full``, ``verify_all_partitions_active``,
+``_new_consumer_thread``, and in it ``_create_worker_consumer`` and aiokafka's ``_fetch_max_wait_ms``;
+``TableManager.sleep``.
 """
 
 import asyncio
@@ -114,6 +115,13 @@ class ChunkConsumer(Consumer):
 
     async def verify_all_partitions_active(self) -> None:
         """Look at nothing: the watchdog does. Faust's look fails where a partition has no position yet."""
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Go on: the next chunk waits for room in the queue, which holds back enough.
+
+        Faust would leave out the partition until the queue has drained, and sleep a whole second when all are
+        left out: under load that was a fifth of the time.
+        """
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return (tp for tp in list(self._done) if topics is None or tp in topics or tp.topic in topics)

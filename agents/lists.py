@@ -17,7 +17,7 @@ from recommender.partition import PartitionState
 from schemas.errors import InvalidModel, ModelNotHeld
 
 _RANKED_AT_ONCE = 32
-_UNDER_WAY = 2  # batches: one is ranked, one is on its way, so that the ranking process never waits
+_UNDER_WAY = 3  # batches: one is ranked, the others are on their way, so that the ranking process never waits
 _WORTH = 16  # lists that make a second batch worth while; fewer wait for more
 _ROOM = 256  # lists that wait; beyond, whoever wants more waits
 BRIEF_AFTER_MS = 200.0

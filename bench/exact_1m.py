@@ -76,8 +76,7 @@ _QUANTILES = (("p50", 0.5), ("p99", 0.99))
 
 
 def _ours(model: Model, user: NDArray[np.float64]) -> list[tuple[int, float]]:
-    with model.sieve.sift(user[None, :]) as sifted:
-        rows, scores = best(model, sifted, 0, user, LENGTH)
+    rows, scores = best(model, user, LENGTH, np.empty(0, np.int64))
     return list(zip(rows.tolist(), scores.tolist(), strict=True))
 
 

@@ -5,15 +5,16 @@ scored in float64 in one fixed order, and then the best are cut off. So the resu
 size, threads or the machine.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue import Catalogue
 from recommender.model import Model
-from recommender.sieve import Sifted
 
 DECIMALS = 6
 SLACK = 2.0 * 10.0**-DECIMALS
@@ -64,29 +65,52 @@ def score_exactly(
     model: Model, rows: NDArray[np.int64], user_factors: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the scores of single items: float64, added up in a fixed order, rounded to 1e-6."""
-    # not BLAS: the order of addition must not depend on how many rows there are
-    sums = np.einsum("ij,j->i", model.factor_rows[rows].astype(np.float64), user_factors)
+    return scores_of_all(model, rows, [0, len(rows)], user_factors[None, :])
+
+
+def scores_of_all(
+    model: Model, rows: NDArray[np.int64], starts: Sequence[int], user_factors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the scores of single items of many users, each as ``score_exactly`` does.
+
+    Parameters
+    ----------
+    rows : int64 [c], rows of the model, user after user
+    starts : where the rows of each user begin, and where the last ones end
+    user_factors : float64 [users, rank]
+
+    Returns
+    -------
+    float64 [c]
+    """
+    sums = np.empty(len(rows))
+    for (start, end), of_user in zip(pairwise(starts), user_factors, strict=True):
+        # without a mode that checks bounds: it copies in one go
+        factors = model.factor_rows.take(rows[start:end], axis=0, mode="clip").astype(np.float64)
+        # not BLAS: the order of addition must not depend on how many rows there are
+        np.einsum("ij,j->i", factors, of_user, out=sums[start:end])
     # adding 0 turns -0.0 into 0.0
     rounded: NDArray[np.float64] = np.round(sums, DECIMALS) + 0.0
     return rounded
 
 
 def best(
-    model: Model, sifted: Sifted, vector: int, user_factors: NDArray[np.float64], count: int
+    model: Model, user_factors: NDArray[np.float64], count: int, excluded: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return exactly the best ``count`` items of one user, or all allowed ones if there are fewer.
 
     Parameters
     ----------
-    sifted, vector : what is not excluded from it for this vector is allowed
     user_factors : float64 [rank]
+    excluded : int64, rows that are not allowed
 
     Returns
     -------
     rows : int64 [c <= count], greatest score first, ties by track id
     scores : float64 [c], rounded to 1e-6
     """
-    rows = sifted.contenders(count, SLACK, vector) - vector * len(model.track_ids)
+    gone = np.zeros(len(excluded), np.int64), excluded
+    rows = model.sieve.contenders(user_factors[None, :], count, SLACK, gone)
     scores = score_exactly(model, rows, user_factors)
     order = np.argsort(-scores, kind="stable")[:count]  # rows ascend as track ids do: ties by track id
     return rows[order], scores[order]

@@ -17,7 +17,6 @@ from recommender.foldin import Solution
 from recommender.pools import Candidates
 from recommender.ranking_config import RankingConfig
 from recommender.selection import Selection
-from recommender.sieve import Sifted
 from recommender.standing import Standing
 from schemas.recommendations import Item
 
@@ -33,7 +32,6 @@ class Known:
     solution : the user's solved equation
     stands : how the tracks of the history stand with the user
     items, rows : int64 [t], rows of the model and of the catalogue of those tracks, -1 where there is none
-    sifted, vector : the user's factors with all items; what is not allowed or known is excluded from it
     candidates : the best new items, as many as ``config.pool`` or more, and all that are known
     numbers : the user's random numbers
     """
@@ -42,8 +40,6 @@ class Known:
     stands: Standing
     items: NDArray[np.int64]
     rows: NDArray[np.int64]
-    sifted: Sifted
-    vector: int
     candidates: Candidates
     numbers: Numbers
 
@@ -93,7 +89,7 @@ def _wider(space: RankingSpace, user: Known, count: int) -> Candidates:
     """Return the best ``count`` new items, and those that are known as before."""
     before = user.candidates
     known = before.items[np.array(before.known, bool)]
-    new, new_scores = best(space.model, user.sifted, user.vector, user.solution.user_factors, count)
+    new, new_scores = best(space.model, user.solution.user_factors, count, before.excluded)
     items = np.concatenate([new, known])
     scores = np.concatenate([new_scores, score_exactly(space.model, known, user.solution.user_factors)])
     order = np.lexsort((items, -scores))
@@ -106,7 +102,9 @@ def _wider(space: RankingSpace, user: Known, count: int) -> Candidates:
         scores=scores[order].tolist(),
         known=(order >= len(new)).tolist(),
         same_second=np.isin(items, newest).tolist(),
+        new=len(new),
         exhausted=len(new) < count,
+        excluded=before.excluded,
     )
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidates import SLACK, RankingSpace, score_exactly
-from recommender.sieve import Sifted
+from recommender.candidates import SLACK, RankingSpace, scores_of_all
+from recommender.sieve import Pairs
 from recommender.standing import Standing, Standings
 
 
@@ -20,7 +20,9 @@ class Candidates:
     ----------
     items : int64 [c], rows of the model
     rows, artists, scores, known, same_second : of each item, the row of the catalogue and so on
+    new : how many are not known
     exhausted : no allowed item is missing
+    excluded : int64, rows of the model that are no candidates for the new ones: not allowed, or known
     """
 
     items: NDArray[np.int64]
@@ -29,13 +31,15 @@ class Candidates:
     scores: list[float]
     known: list[bool]
     same_second: list[bool]
+    new: int
     exhausted: bool
+    excluded: NDArray[np.int64]
 
     def with_new(self, count: int) -> "Candidates":
         """Return the same with only the best ``count`` of those that are not known."""
-        new = ~np.array(self.known, bool)
-        if int(new.sum()) <= count:
+        if self.new <= count:
             return self
+        new = ~np.array(self.known, bool)
         kept = (np.cumsum(new) <= count) | ~new
         at = np.flatnonzero(kept)
         each = kept.tolist()
@@ -46,13 +50,14 @@ class Candidates:
             scores=list(compress(self.scores, each)),
             known=list(compress(self.known, each)),
             same_second=list(compress(self.same_second, each)),
+            new=count,
             exhausted=False,
+            excluded=self.excluded,
         )
 
 
 def candidates_of_all(
     space: RankingSpace,
-    sifted: Sifted,
     user_factors: NDArray[np.float64],
     standings: Standings,
     users: Sequence[int],
@@ -61,100 +66,125 @@ def candidates_of_all(
 ) -> list[Candidates]:
     """Return for each user the best ``count`` new items and the known ones.
 
-    Whatever is not among the new ones is excluded from ``sifted``.
-
     Parameters
     ----------
-    sifted : products of the users' factors with all items; also what is known is excluded from it
     users : whose factors these are, as numbered in ``standings``
     items : int64 [t], row of the model of each track in ``standings``, -1 where there is none
     """
-    known_users, known = _exclude(space, sifted, standings, users, items)
+    forbidden = _forbidden(space, standings, users, items)
     span = len(space.model.track_ids)
+    known_users, known = _known(forbidden, standings, users, items, span)
+    # what is known is not among the new ones
+    gone = np.concatenate((forbidden[0], known_users)), np.concatenate((forbidden[1], known))
+    new = space.model.sieve.contenders(user_factors, count, SLACK, gone)
     # sorted as one number: by user, then by item, and whether it is known
-    keys = np.concatenate((sifted.contenders(count, SLACK) << 1, (known_users * span + known) << 1 | 1))
+    keys = np.concatenate((new << 1, (known_users * span + known) << 1 | 1))
     keys.sort()
     of_user, found = np.divmod(keys >> 1, span)
     is_known = (keys & 1).astype(bool)
-    starts = np.searchsorted(of_user, np.arange(len(users) + 1)).tolist()
-    exact = [
-        score_exactly(space.model, found[start:end], factors)
-        for start, end, factors in zip(starts, starts[1:], user_factors, strict=False)
+    starts = np.searchsorted(of_user, np.arange(len(users) + 1))
+    scores = scores_of_all(space.model, found, starts.tolist(), user_factors)
+    order, ends, fresh = _best(scores, is_known, of_user, starts, count)
+    newest = _same_second(keys[order] >> 1, standings, users, items, span)
+    found, scores, is_known = found[order], scores[order], is_known[order]
+    columns = [
+        column.tolist()
+        for column in (space.catalogue_rows[found], space.artists[found], scores, is_known, newest)
     ]
-    chosen = [_best(one, is_known[start:], count) for one, start in zip(exact, starts, strict=False)]
-    order = np.concatenate([at + start for at, start in zip(chosen, starts, strict=False)])
-    found, is_known = found[order], is_known[order]
-    rows, artists = space.catalogue_rows[found].tolist(), space.artists[found].tolist()
-    result, begin = [], 0
-    for user, at, one in zip(users, chosen, exact, strict=True):
-        its = slice(begin, begin + len(at))
-        begin = its.stop
-        knows = is_known[its].tolist()
-        result.append(
-            Candidates(
-                items=found[its],
-                rows=rows[its],
-                artists=artists[its],
-                scores=one[at].tolist(),
-                known=knows,
-                same_second=_same_second(standings, user, items, found[its]),
-                exhausted=len(at) - sum(knows) < count,
-            )
+    return [
+        Candidates(found[start:end], *(column[start:end] for column in columns), new, new < count, excluded)
+        for (start, end), new, excluded in zip(
+            pairwise(ends), fresh, _by_user(gone, len(users)), strict=True
         )
-    return result
+    ]
 
 
-def _best(scores: NDArray[np.float64], known: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
-    """Return the order of the best, only ``count`` of them new; items ascend: ties by track id."""
-    order = np.argsort(-scores, kind="stable")
-    new = ~known[order]
-    kept: NDArray[np.int64] = order[(np.cumsum(new) <= count) | ~new]
-    return kept
+def _best(
+    scores: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    of_user: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    count: int,
+) -> tuple[NDArray[np.int64], list[int], list[int]]:
+    """Return the best of each user, greatest score first, only ``count`` of them new.
+
+    Returns
+    -------
+    where they stand : int64, user after user; items ascend: ties by track id
+    where those of each user begin, and where the last ones end
+    how many of each are new
+    """
+    sizes = np.diff(starts)
+    table = np.full((len(sizes), int(sizes.max(initial=0))), np.inf)
+    table[of_user, np.arange(len(of_user)) - starts[of_user]] = -scores
+    at = starts[:-1, None] + table.argsort(axis=1, kind="stable")
+    there = np.arange(table.shape[1]) < sizes[:, None]
+    knows = known[np.where(there, at, 0)]
+    new = there & ~knows
+    new &= new.cumsum(axis=1) <= count
+    kept = new | (there & knows)
+    ends = np.cumsum(np.concatenate(([0], kept.sum(axis=1))))
+    return at[kept], ends.tolist(), new.sum(axis=1).tolist()
 
 
 def _same_second(
-    standings: Standings, user: int, items: NDArray[np.int64], found: NDArray[np.int64]
-) -> list[bool]:
-    newest = standings[user].same_second
-    if not newest.any():
-        return [False] * len(found)
-    same: list[bool] = np.isin(found, items[standings.its(user)][newest]).tolist()
-    return same
-
-
-def _exclude(
-    space: RankingSpace,
-    sifted: Sifted,
+    pairs: NDArray[np.int64],
     standings: Standings,
     users: Sequence[int],
     items: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Take out what is not allowed, and what is known; return the allowed known items and whose they are."""
-    of_user = standings.users
-    if len(users) < len(standings):
-        place = np.full(len(standings), -1)
-        place[list(users)] = np.arange(len(users))
-        of_user = place[of_user]
-    there = (items >= 0) & (of_user >= 0)
-    at = np.flatnonzero(there & standings.forbidden)
-    out = [(of_user[at], items[at])] if len(at) else []
+    span: int,
+) -> NDArray[np.bool_]:
+    """Say of each pair, user * span + item, whether it was met in the user's newest second."""
+    if not standings.same_second.any():
+        return np.zeros(len(pairs), bool)
+    of_user = _places(standings, users)
+    at = np.flatnonzero((items >= 0) & (of_user >= 0) & standings.same_second)
+    same: NDArray[np.bool_] = np.isin(pairs, of_user[at] * span + items[at])
+    return same
+
+
+def _by_user(pairs: Pairs, users: int) -> list[NDArray[np.int64]]:
+    """Return the items of each user."""
+    order = np.argsort(pairs[0], kind="stable")
+    return np.split(pairs[1][order], np.searchsorted(pairs[0][order], np.arange(1, users)))
+
+
+def _forbidden(
+    space: RankingSpace, standings: Standings, users: Sequence[int], items: NDArray[np.int64]
+) -> Pairs:
+    """Return what is not allowed: whose, and the item."""
+    of_user = _places(standings, users)
+    at = np.flatnonzero((items >= 0) & (of_user >= 0) & standings.forbidden)
+    out = [(of_user[at], items[at])]
     last = space.model.rows(standings.last_track_ids[list(users)])
-    if last.max(initial=-1) >= 0:
-        played = np.flatnonzero(last >= 0)
-        out.append((played, last[played]))
+    played = np.flatnonzero(last >= 0)
+    out.append((played, last[played]))
     for number, user in enumerate(users):
         more = _never(space, standings[user])
         if len(more):
             out.append((np.full(len(more), number), more))
-    if out:
-        gone_users, gone = (np.concatenate(parts) for parts in zip(*out, strict=True))
-        sifted.exclude(gone_users, gone)
-    at = np.flatnonzero(there & (standings.known | standings.same_second))
-    known_users, known = of_user[at], items[at]
-    allowed = sifted.allowed(known_users, known)
-    known_users, known = known_users[allowed], known[allowed]
-    sifted.exclude(known_users, known)
-    return known_users, known
+    of, gone = (np.concatenate(parts) for parts in zip(*out, strict=True))
+    return of, gone
+
+
+def _known(
+    forbidden: Pairs, standings: Standings, users: Sequence[int], items: NDArray[np.int64], span: int
+) -> Pairs:
+    """Return what is known and allowed: whose, and the item, of ``span`` items."""
+    of_user = _places(standings, users)
+    at = np.flatnonzero((items >= 0) & (of_user >= 0) & (standings.known | standings.same_second))
+    of, known = of_user[at], items[at]
+    allowed = ~np.isin(of * span + known, forbidden[0] * span + forbidden[1])
+    return of[allowed], known[allowed]
+
+
+def _places(standings: Standings, users: Sequence[int]) -> NDArray[np.int64]:
+    """Return of each track in ``standings`` the place of its user in ``users``, -1 where there is none."""
+    if len(users) == len(standings):
+        return standings.users
+    place = np.full(len(standings), -1)
+    place[list(users)] = np.arange(len(users))
+    return place[standings.users]
 
 
 def _never(space: RankingSpace, stands: Standing) -> NDArray[np.int64]:

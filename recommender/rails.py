@@ -180,7 +180,7 @@ class Drawn:
 def drawn_for_discovery(
     board: Board, space: RankingSpace, choice: Choice, user: Known, config: RankingConfig
 ) -> Drawn:
-    """Draw from the best new tracks by artists not met lately. Excludes what was met from ``user.sifted``."""
+    """Draw from the best new tracks by artists not met lately."""
     items, rows, artists, scores = _pool(space, choice, user, board.taken, config)
     weights = falling_weights(len(items))
     selection = Selection(config.rail_length, config.artist_cap)  # nothing of the page is among them
@@ -209,11 +209,9 @@ def _pool(
         rows, of_artists = ([of[at] for at in found] for of in (candidates.rows, candidates.artists))
         return candidates.items[found], rows, of_artists, [candidates.scores[at] for at in found]
     there = space.model.rows(space.catalogue.track_ids[list(taken)])
-    out = [there[there >= 0], user.items[user.items >= 0]]
+    out = [candidates.excluded, there[there >= 0], user.items[user.items >= 0]]
     out.append(space.of_artists(np.array(list(artists), np.uint64)))
-    for rows_out in out:
-        user.sifted.exclude(np.full(len(rows_out), user.vector), rows_out)
     items, scores = best(
-        space.model, user.sifted, user.vector, user.solution.user_factors, config.discovery_pool
+        space.model, user.solution.user_factors, config.discovery_pool, np.concatenate(out)
     )
     return items, space.catalogue_rows[items].tolist(), space.artists[items].tolist(), scores.tolist()

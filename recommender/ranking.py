@@ -36,7 +36,6 @@ from schemas.recommendations import Item
 __all__ = ["Catalogue", "Charts", "Page", "RankingConfig", "Request", "rank", "recommend"]
 
 _USERS = 32  # ranked at once: more share the reading of the factors, and wait longer
-_SCORES = 2**22  # products at once: 16 MB
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -99,9 +98,8 @@ def rank(
     if not len(catalogue.track_ids):
         return [Page([], []) for _ in requests]
     pages: list[Page] = []
-    at_once = _USERS if model is None else max(1, min(_USERS, _SCORES // len(model.track_ids)))
-    for start in range(0, len(requests), at_once):
-        block = requests[start : start + at_once]
+    for start in range(0, len(requests), _USERS):
+        block = requests[start : start + _USERS]
         pages += _pages(block, model, catalogue, charts, config, rails=rails)
     return pages
 
@@ -163,22 +161,19 @@ def _known_pages(
     near = neighbourhood(space.model).near(space.model, (seed for seed in seeds if seed is not None))
     factors = np.stack([solution.user_factors for solution in those.solutions.values()])
     drafts = []
-    with space.model.sieve.sift(factors) as sifted:
-        # the rail of discoveries draws from what is left by the list, and by artists met lately
-        count = config.pool + config.discovery_pool if rails else config.pool
-        found = candidates_of_all(space, sifted, factors, standings, users, items, count)
-        for place, (user, solution) in enumerate(those.solutions.items()):
-            request, seed, its = those.requests[user], seeds[place], standings.its(user)
-            known = Known(
-                solution=solution,
-                stands=standings[user],
-                items=items[its],
-                rows=rows[its],
-                sifted=sifted,
-                vector=place,
-                candidates=found[place],
-                numbers=Numbers(request.user_id, request.offset, space.model.model_id),
-            )
-            nearest = None if seed is None else (seed, near[seed])
-            drafts.append(draft(space, charts, known, nearest, config, rails=rails))
+    # the rail of discoveries draws from what is left by the list, and by artists met lately
+    count = config.pool + config.discovery_pool if rails else config.pool
+    found = candidates_of_all(space, factors, standings, users, items, count)
+    for place, (user, solution) in enumerate(those.solutions.items()):
+        request, seed, its = those.requests[user], seeds[place], standings.its(user)
+        known = Known(
+            solution=solution,
+            stands=standings[user],
+            items=items[its],
+            rows=rows[its],
+            candidates=found[place],
+            numbers=Numbers(request.user_id, request.offset, space.model.model_id),
+        )
+        nearest = None if seed is None else (seed, near[seed])
+        drafts.append(draft(space, charts, known, nearest, config, rails=rails))
     return dict(zip(users, finished(space.model, drafts, config), strict=True))

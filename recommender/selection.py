@@ -46,12 +46,8 @@ class Selection:
 
     def allowed(self, rows: Sequence[int], artists: Sequence[int]) -> list[bool]:
         """Say of each track, each row once, whether ``take`` would take it."""
-        can = [True] * len(rows)
-        place_of = dict(zip(rows, range(len(rows)), strict=True))
-        for row in self.taken.keys() | self._elsewhere:
-            at = place_of.get(row)
-            if at is not None:
-                can[at] = False
+        gone = self.taken.keys() | self._elsewhere
+        can = [row not in gone for row in rows]
         for artist in self.full_artists():
             at = -1
             for _ in range(artists.count(artist)):

@@ -69,11 +69,9 @@ class _Directions:
         """
         if self._sieve is None or not count:
             return [self.at[:0]] * len(but)
-        with self._sieve.sift(directions) as sifted:
-            own = np.searchsorted(self.at, but)
-            here = np.flatnonzero(self.at[np.minimum(own, len(self.at) - 1)] == but)
-            sifted.exclude(here, own[here])
-            found = sifted.contenders(count, _SLACK)
+        own = np.searchsorted(self.at, but)
+        here = np.flatnonzero(self.at[np.minimum(own, len(self.at) - 1)] == but)
+        found = self._sieve.contenders(directions, count, _SLACK, (here, own[here]))
         of, rows = np.divmod(found, len(self.at))
         return np.split(self.at[rows], np.searchsorted(of, np.arange(1, len(but))))
 

@@ -53,8 +53,7 @@ class Items:
         return rows, scores
 
     def _best(self, users: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        with self._sieve.sift(users) as sifted:
-            of, rows = np.divmod(sifted.contenders(count, SLACK), len(self._wide))
+        of, rows = np.divmod(self._sieve.contenders(users, count, SLACK), len(self._wide))
         # as `candidates.score_exactly`, which does one user: the order of addition is always the same
         exact = np.round(
             np.einsum("ij,ij->i", self._wide.take(rows, axis=0), users.take(of, axis=0)), DECIMALS

@@ -57,6 +57,7 @@ def test_faust_and_aiokafka_are_the_versions_that_were_read() -> None:
         (faust_consumer.Consumer, "_filter_tps_with_pending_acks"),
         (faust_consumer.Consumer, "perform_seek"),
         (faust_consumer.Consumer, "on_partitions_revoked"),
+        (faust_consumer.Consumer, "on_buffer_full"),
         (faust_consumer.Consumer, "verify_all_partitions_active"),
         (Consumer, "_new_consumer_thread"),
         (AIOKafkaConsumerThread, "_create_worker_consumer"),
@@ -79,6 +80,19 @@ async def test_the_fetching_thread_waits_shortly(consumer: ChunkConsumer) -> Non
 
     assert made._fetch_max_wait_ms == FETCH_WAIT_MS
     await made.stop()
+
+
+async def test_a_full_queue_leaves_out_no_partition(consumer: ChunkConsumer) -> None:
+    """Faust's own consumer would, and sleep a second when all are left out; the queue alone holds back."""
+    consumer._active_partitions = {_TP}
+
+    consumer.on_buffer_full(_TP)
+    left = set(consumer._active_partitions)
+    faust_consumer.Consumer.on_buffer_full(consumer, _TP)
+
+    assert left == {_TP}
+    assert not consumer._active_partitions
+    assert "await self.sleep(1)" in inspect.getsource(faust_consumer.Consumer._wait_next_records)
 
 
 async def test_a_chunk_carries_its_records_as_they_are(consumer: ChunkConsumer) -> None:
