@@ -95,17 +95,17 @@ def solve_all(
     # Spark casts ratings to float32 before it fits
     r = strengths[known].astype(np.float32).astype(np.float64)
     liked = r > 0
-    factors = model.factor_rows[rows].astype(np.float64)
     c1 = model.alpha * np.abs(r)
     weights = np.where(liked, 1.0 + c1, 0.0)
-    scaled = factors * (c1 + ~model.fitted[rows])[:, None]
+    beside = (c1 + ~model.fitted[rows])[:, None]
     found: list[Solution | None] = []
     for start, end in pairwise(starts.tolist()):
         its = slice(start, end)
         positive = int(np.count_nonzero(liked[its]))
         if positive:
-            upper, x = _solved(model, factors[its], scaled[its], weights[its], positive)
-            found.append(Solution(x, rows[its], factors[its], weights[its], upper))
+            factors = model.factor_rows.take(rows[its], axis=0).astype(np.float64)
+            upper, x = _solved(model, factors, factors * beside[its], weights[its], positive)
+            found.append(Solution(x, rows[its], factors, weights[its], upper))
         else:
             found.append(None)
     return found

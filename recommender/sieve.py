@@ -25,7 +25,9 @@ import numkong
 import numpy as np
 from numpy.typing import NDArray
 
-_TILE = 8_192  # rows that share a scale
+# rows that share a scale: the products of one vector must not begin a multiple of 4 kB after those of the one
+# before, or all fall into a few sets of the cache, and the product takes twice the time
+_TILE = 8_176
 _LOOKED_AT = 2**18  # products looked at together: 1 MB, about what stays in the cache beside a tile
 _SAMPLE = 8_192  # rows from which it is guessed what the wanted ones reach
 _SURE = 3.0  # standard deviations by which the guess is lower than what is likely
