@@ -116,9 +116,9 @@ def _choose(
     _take_best(selection, candidates, discoveries, config)
     discovered: dict[int, float] = {}
     if discoveries:
-        new = list(map(not_, candidates.known))
-        rows = list(islice(compress(candidates.rows, new), config.pool))
-        artists = list(islice(compress(candidates.artists, new), config.pool))
+        new = list(islice(compress(count_up(), map(not_, candidates.known)), config.pool))
+        rows = [candidates.rows[at] for at in new]
+        artists = [candidates.artists[at] for at in new]
         discovered = draw(selection, rows, artists, uniform_weights(len(rows)), numbers, discoveries)
     if selection.missing:
         _take_rest(selection, candidates, same_second=False)

@@ -146,7 +146,9 @@ def _same_second(
 def _by_user(pairs: Pairs, users: int) -> list[NDArray[np.int64]]:
     """Return the items of each user."""
     order = np.argsort(pairs[0], kind="stable")
-    return np.split(pairs[1][order], np.searchsorted(pairs[0][order], np.arange(1, users)))
+    items = pairs[1][order]
+    starts = np.searchsorted(pairs[0][order], np.arange(users + 1)).tolist()
+    return [items[start:end] for start, end in pairwise(starts)]
 
 
 def _forbidden(
