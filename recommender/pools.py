@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.candidates import SLACK, RankingSpace, scores_of_all
-from recommender.sieve import Pairs
 from recommender.standing import Standing, Standings
+from recommender.tiles import Pairs
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -87,15 +87,22 @@ def candidates_of_all(
     order, ends, fresh = _best(scores, is_known, of_user, starts, count)
     newest = _same_second(keys[order] >> 1, standings, users, items, span)
     found, scores, is_known = found[order], scores[order], is_known[order]
-    columns = [
-        column.tolist()
-        for column in (space.catalogue_rows[found], space.artists[found], scores, is_known, newest)
-    ]
+    rows, artists = space.catalogue_rows[found].tolist(), space.artists[found].tolist()
+    of_each = zip(pairwise(ends), fresh, _by_user(gone, len(users)), strict=True)
+    exact, knows, same = scores.tolist(), is_known.tolist(), newest.tolist()
     return [
-        Candidates(found[start:end], *(column[start:end] for column in columns), new, new < count, excluded)
-        for (start, end), new, excluded in zip(
-            pairwise(ends), fresh, _by_user(gone, len(users)), strict=True
+        Candidates(
+            items=found[start:end],
+            rows=rows[start:end],
+            artists=artists[start:end],
+            scores=exact[start:end],
+            known=knows[start:end],
+            same_second=same[start:end],
+            new=new_ones,
+            exhausted=new_ones < count,
+            excluded=excluded,
         )
+        for (start, end), new_ones, excluded in of_each
     ]
 
 

@@ -211,7 +211,5 @@ def _pool(
     there = space.model.rows(space.catalogue.track_ids[list(taken)])
     out = [candidates.excluded, there[there >= 0], user.items[user.items >= 0]]
     out.append(space.of_artists(np.array(list(artists), np.uint64)))
-    items, scores = best(
-        space.model, user.solution.user_factors, config.discovery_pool, np.concatenate(out)
-    )
+    items, scores = best(space.model, user.solution.user_factors, config.discovery_pool, np.concatenate(out))
     return items, space.catalogue_rows[items].tolist(), space.artists[items].tolist(), scores.tolist()
