@@ -29,7 +29,7 @@ from recommender.tiles import NEVER, Pairs, Rounded, Tile, Workplace
 # rows that share a scale: the products of one vector must not begin a multiple of 4 kB after those of the one
 # before, or all fall into a few sets of the cache, and the product takes twice the time
 _TILE = 8_176
-_SAMPLE = 8_192  # rows from which it is guessed what the wanted ones reach
+_SAMPLED, _SAMPLE = 8, 8_192  # of so many rows one, but so many at most, to guess what the wanted ones reach
 _SURE = 3.0  # standard deviations by which the guess is lower than what is likely
 _GROUPS = 8  # groups of the sample per row counted in it
 _MOST = np.iinfo(np.int32).max
@@ -56,7 +56,7 @@ class Sieve:
         self._cut_off = np.concatenate([tile.lengths for tile in self._tiles], axis=1)
         # not of the first tile: a few rows can be so long that its scale says nothing of others
         self._rest = self.n - self._width
-        sampled = self._order[self._width :: max(1, -(-self._rest // _SAMPLE))]
+        sampled = self._order[self._width :: max(_SAMPLED, -(-self._rest // _SAMPLE))]
         self._sample = Tile(rows[sampled], len(sampled)) if len(sampled) else None
         self._sampled = _inverse(sampled, self.n)
         self._free: list[Workplace] = []

@@ -52,6 +52,7 @@ def test_no_row_that_can_be_among_the_greatest_is_missing(
     products = rows.astype(np.float64) @ given_vectors.T
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_TILE", tile)
+        patch.setattr(module, "_SAMPLED", 1)
         patch.setattr(module, "_SAMPLE", sample)
         patch.setattr(tiles, "LOOKED_AT", looked_at)
         those_of_each = found(Sieve(rows), given_vectors, count, 0.0)
