@@ -18,7 +18,7 @@ from schemas.errors import InvalidModel, ModelNotHeld
 
 _RANKED_AT_ONCE = 32
 _UNDER_WAY = 3  # batches: one is ranked, the others are on their way, so that the ranking process never waits
-_WORTH = 16  # lists that make a second batch worth while; fewer wait for more
+_WORTH = 16  # lists that make a further batch worth while; fewer wait for more
 _ROOM = 256  # lists that wait; beyond, whoever wants more waits
 BRIEF_AFTER_MS = 200.0
 """A list whose event was accepted so long ago is made without rails, so that others wait less."""
