@@ -157,7 +157,7 @@ class ChunkConsumer(Consumer):
             for start in range(0, len(found), self.chunk_records):
                 if not self.flow_active or self.app.consumer_generation_id != generation_id:
                     return
-                if active is None or tp in active or tp in self._buffered_partitions:
+                if active is None or tp in active:
                     chunk = found[start : start + self.chunk_records]
                     message = self._chunk_message(tp, chunk, generation_id)
                     await self.wait_first(self.callback(message), self.suspend_flow.wait())

@@ -1,4 +1,4 @@
-"""The exact best items of a user: integers for all items at once, float64 for those that can matter.
+"""The exact best items of a user: integers for all items, float64 for those that can matter.
 
 The sieve (``recommender.sieve``) finds all items that can be among the best, by a rigorous bound. These are
 scored in float64 in one fixed order, and then the best are cut off. So the result does not depend on batch
@@ -85,7 +85,7 @@ def scores_of_all(
     """
     sums = np.empty(len(rows))
     for (start, end), of_user in zip(pairwise(starts), user_factors, strict=True):
-        # without a mode that checks bounds: it copies in one go
+        # mode "clip": without a check of bounds it copies in one go
         factors = model.factor_rows.take(rows[start:end], axis=0, mode="clip").astype(np.float64)
         # not BLAS: the order of addition must not depend on how many rows there are
         np.einsum("ij,j->i", factors, of_user, out=sums[start:end])

@@ -84,7 +84,7 @@ def candidates_of_all(
     is_known = (keys & 1).astype(bool)
     starts = np.searchsorted(of_user, np.arange(len(users) + 1))
     scores = scores_of_all(space.model, found, starts.tolist(), user_factors)
-    order, ends, fresh = _best(scores, is_known, of_user, starts, count)
+    order, ends, fresh = _best(scores, is_known, starts, count)
     newest = _same_second(keys[order] >> 1, standings, users, items, span)
     found, scores, is_known = found[order], scores[order], is_known[order]
     rows, artists = space.catalogue_rows[found].tolist(), space.artists[found].tolist()
@@ -109,7 +109,6 @@ def candidates_of_all(
 def _best(
     scores: NDArray[np.float64],
     known: NDArray[np.bool_],
-    of_user: NDArray[np.int64],
     starts: NDArray[np.int64],
     count: int,
 ) -> tuple[NDArray[np.int64], list[int], list[int]]:
@@ -121,17 +120,17 @@ def _best(
     where those of each user begin, and where the last ones end
     how many of each are new
     """
+    cuts = starts.tolist()
+    # user by user: one whom everything suits must not widen a table of all
+    parts = [start + np.argsort(-scores[start:end], kind="stable") for start, end in pairwise(cuts)]
+    at = np.concatenate(parts)
+    new = ~known[at]
+    before = np.concatenate(([0], new.cumsum()))
     sizes = np.diff(starts)
-    table = np.full((len(sizes), int(sizes.max(initial=0))), np.inf)
-    table[of_user, np.arange(len(of_user)) - starts[of_user]] = -scores
-    at = starts[:-1, None] + table.argsort(axis=1, kind="stable")
-    there = np.arange(table.shape[1]) < sizes[:, None]
-    knows = known[np.where(there, at, 0)]
-    new = there & ~knows
-    new &= new.cumsum(axis=1) <= count
-    kept = new | (there & knows)
-    ends = np.cumsum(np.concatenate(([0], kept.sum(axis=1))))
-    return at[kept], ends.tolist(), new.sum(axis=1).tolist()
+    kept = (before[1:] - before[starts[:-1]].repeat(sizes) <= count) | ~new
+    ends = np.concatenate(([0], kept.cumsum()))[starts]
+    fresh = np.concatenate(([0], (new & kept).cumsum()))[starts]
+    return at[kept], ends.tolist(), np.diff(fresh).tolist()
 
 
 def _same_second(

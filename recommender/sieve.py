@@ -16,6 +16,7 @@ to be surely reached, so a guess decides about time alone.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from math import ceil, sqrt
 from threading import Lock
 from typing import Any
@@ -31,9 +32,9 @@ from recommender.tiles import NEVER, Pairs, Rounded, Tile, Workplace
 _TILE = 8_176
 _SAMPLED, _SAMPLE = 8, 8_192  # of so many rows one, but so many at most, to guess what the wanted ones reach
 _SURE = 3.0  # standard deviations by which the guess is lower than what is likely
-_GROUPS = 8  # groups of the sample per row counted in it
+_GROUPS = 8  # groups of rows per row counted, where a bound on the greatest will do
 _MOST = np.iinfo(np.int32).max
-_KEPT = 2  # workplaces kept for the next vectors: allocating one anew costs as much as the products
+_KEPT = 2  # workplaces kept for the next vectors
 
 
 class Sieve:
@@ -53,7 +54,7 @@ class Sieve:
         self._tiles = [Tile(rows[self._order[at : at + self._width]], self._width) for at in starts]
         self._bounds = np.array([tile.bounds for tile in self._tiles]).T
         # of each place, the length of the rounded row and of what was cut off
-        self._cut_off = np.concatenate([tile.lengths for tile in self._tiles], axis=1)
+        self._lengths = np.concatenate([tile.lengths for tile in self._tiles], axis=1)
         # not of the first tile: a few rows can be so long that its scale says nothing of others
         self._rest = self.n - self._width
         sampled = self._order[self._width :: max(_SAMPLED, -(-self._rest // _SAMPLE))]
@@ -109,7 +110,7 @@ class Sieve:
                     found.aim(reach - slack)
                 found.look(first, products, workplace.mask[: len(products)])
         found.gather()
-        found.sharpen(small.off(self._cut_off.take(found.places, axis=1), found.of))
+        found.sharpen(small.off(self._lengths.take(found.places, axis=1), found.of))
         surely = found.reached(count)
         of, places = found.those(surely - slack)
         return of * self.n + self._order[places], surely, reach
@@ -147,13 +148,13 @@ class Sieve:
     @contextmanager
     def _workplace(self, vectors: int) -> Iterator[Workplace]:
         with self._lock:
-            free = self._free.pop() if self._free else None
-        if free is None or free.products.shape[1] != vectors:
-            free = Workplace(self.n, self._width, vectors)
-        yield free
+            fits = [one for one in self._free if one.products.shape[1] == vectors][:1]
+            for one in fits:
+                self._free.remove(one)
+        workplace = fits[0] if fits else Workplace(self.n, self._width, vectors)
+        yield workplace
         with self._lock:
-            if len(self._free) < _KEPT:
-                self._free.append(free)
+            self._free = [*self._free, workplace][-_KEPT:]
 
 
 class _Found:
@@ -223,12 +224,14 @@ class _Found:
 
     def reached(self, count: int) -> NDArray[np.float64]:
         """Return per vector what ``count`` products surely reach; where fewer were found, no number does."""
-        sizes = np.bincount(self.of, minlength=self._units.shape[1])
-        most = max(count, int(sizes.max()))
-        table = np.full((len(sizes), most), -np.inf)
-        starts = np.arange(len(sizes)) * most - (np.cumsum(sizes) - sizes)
-        table.reshape(-1)[np.arange(len(self.of)) + starts.repeat(sizes)] = self._products - self._sharp
-        return _greatest(table, count)
+        vectors = self._units.shape[1]
+        surely = self._products - self._sharp
+        starts = np.searchsorted(self.of, np.arange(vectors + 1)).tolist()
+        reach = np.full(vectors, -np.inf)
+        for vector, (start, end) in enumerate(pairwise(starts)):
+            if end - start >= count:
+                reach[vector] = _greatest(surely[None, start:end], count)[0]
+        return reach
 
     def those(self, reach: NDArray[np.float64]) -> Pairs:
         """Return vectors and places of what can be ``reach``: float64 [vectors]."""

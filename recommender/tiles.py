@@ -22,6 +22,11 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 class Tile:
     """Some rows as integers, at one scale.
 
+    Parameters
+    ----------
+    rows : float32 [m, rank]
+    width : at least m: so many products there are, the last ones 0
+
     Attributes
     ----------
     rows : how many
