@@ -142,17 +142,25 @@ class Ranker:
         """
         number = next(self._numbers)
         ready = self._ranking[number] = asyncio.get_running_loop().create_future()
-        await self._say(frames.Rank(number, model_id, brief, asked))
-        return await self._answered(ready)
+        try:
+            await self._say(frames.Rank(number, model_id, brief, asked))
+            return await self._answered(ready)
+        finally:
+            del ready  # see ``_answered``
 
     async def _answered(self, ready: "asyncio.Future[T]") -> T:
         """Return the answer; raise when the process ends before."""
         either: set[asyncio.Future[Any]] = {ready, self._ended}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not ready.done():
-            ready.cancel()
-            self._ended.result()
-        return ready.result()
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                ready.cancel()
+                self._ended.result()
+            return ready.result()
+        finally:
+            # an error holds this frame, and the future holds the error: with both names gone it ends with its
+            # last handler, and does not keep the model that was refused until the next collection
+            del ready, either
 
     async def _say(self, order: frames.Order, descriptor: int | None = None) -> None:
         data = frames.encode(order)

@@ -123,11 +123,15 @@ class _Stage:
             await asyncio.sleep(0.05)
         raise AssertionError("not every play was answered")
 
-    def reasons(self, model_id: str) -> list[str]:
-        """Return why the worker refused a model, from its log."""
-        lines = self.world.workers["first"].log.read_text().splitlines()
-        refused = [json.loads(line) for line in lines if "model refused" in line and model_id in line]
-        return [line["error"] for line in refused]
+    async def reasons(self, model_id: str, hung_after_s: float = 60.0) -> list[str]:
+        """Return why the worker refused a model, from its log; the one before may have served meanwhile."""
+        until = time.monotonic() + hung_after_s
+        while True:
+            lines = self.world.workers["first"].log.read_text().splitlines()
+            refused = [json.loads(line) for line in lines if "model refused" in line and model_id in line]
+            if refused or time.monotonic() > until:
+                return [line["error"] for line in refused]
+            await asyncio.sleep(0.1)
 
 
 async def test_f21_poisoned_models_are_refused_with_a_reason_and_the_one_before_serves(
@@ -149,18 +153,18 @@ async def test_f21_poisoned_models_are_refused_with_a_reason_and_the_one_before_
             poisoned = await stage.publish(number, change)
             await stage.activate(poisoned["_id"], number)
             assert await stage.models_of_answers() == {good}, name
-            reasons[name] = stage.reasons(poisoned["_id"])
+            reasons[name] = await stage.reasons(poisoned["_id"])
         for number, (name, spoil) in enumerate(_BY_DOCUMENTS.items(), 10):
             poisoned = await stage.publish(number)
             await spoil(database, poisoned)
             await stage.activate(poisoned["_id"], number)
             assert await stage.models_of_answers() == {good}, name
-            reasons[name] = stage.reasons(poisoned["_id"])
+            reasons[name] = await stage.reasons(poisoned["_id"])
         foreign, arrays = made_model(20, 20, "another log")
         await save_model(database, foreign, arrays)
         await stage.activate(foreign["_id"], 20)
         assert await stage.models_of_answers() == {good}
-        reasons["of another log"] = stage.reasons(foreign["_id"])
+        reasons["of another log"] = await stage.reasons(foreign["_id"])
 
         older = (await stage.publish(19))["_id"]
         await stage.activate(older, 19)

@@ -1,8 +1,10 @@
 """A real ranking process: what it says, what it holds, and how it ends."""
 
 import asyncio
+import gc
 import os
 import signal
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -143,6 +145,29 @@ async def test_a_model_whose_equations_have_no_solution_is_told_and_the_process_
     with pytest.raises(InvalidModel, match="damaged"):
         await ranker.rank("damaged", [asked_by(1, tracks=5)], brief=False)
     assert (await ranker.rank("model-2", [asked_by(1, tracks=5)], brief=False)).messages
+
+
+async def test_a_refusal_keeps_nothing_alive_that_its_caller_held(ranker: Ranker) -> None:
+    """The next model waits until the refused one is gone: it must not wait for a collection of cycles."""
+    await ranker.surround(CATALOGUE, CHARTS)
+    gc.collect()
+    gc.disable()
+    try:
+        gone = await refused(ranker)
+        await asyncio.sleep(0)
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+async def refused(ranker: Ranker) -> "weakref.ref[Model]":
+    """Ask for lists of a model that the process does not hold; return what still refers to it."""
+    held = model_of(3)
+    try:
+        await ranker.rank(held.model_id, [asked_by(1, tracks=5)], brief=False)
+    except ModelNotHeld:
+        return weakref.ref(held)
+    raise AssertionError("ranked by a model that is not held")
 
 
 async def test_a_process_that_dies_fails_all_that_waits_for_it(ranker: Ranker) -> None:
