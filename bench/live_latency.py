@@ -151,9 +151,7 @@ class _Load:
 
     async def append(self, writer: LogWriter, heard: Listener, count: int) -> None:
         """Append plays and tell the listener when they were accepted."""
-        made = []
-        for _ in range(count):
-            made.append((user(self._draw.randrange(self._users)).encode(), self._play()))
+        made = [(user(self._draw.randrange(self._users)).encode(), self._play()) for _ in range(count)]
         offsets = await writer.append(PLAYS, made)
         heard.accepted([key.decode() for key, _ in made], offsets)
 

@@ -71,9 +71,10 @@ def candidates_of_all(
     users : whose factors these are, as numbered in ``standings``
     items : int64 [t], row of the model of each track in ``standings``, -1 where there is none
     """
-    forbidden = _forbidden(space, standings, users, items)
     span = len(space.model.track_ids)
-    known_users, known = _known(forbidden, standings, users, items, span)
+    whose = np.where(items >= 0, _places(standings, users), -1)
+    forbidden = _forbidden(space, standings, users, items, whose)
+    known_users, known = _known(forbidden, standings, items, whose, span)
     # what is known is not among the new ones
     gone = np.concatenate((forbidden[0], known_users)), np.concatenate((forbidden[1], known))
     new = space.model.sieve.contenders(user_factors, count, SLACK, gone)
@@ -85,7 +86,7 @@ def candidates_of_all(
     starts = np.searchsorted(of_user, np.arange(len(users) + 1))
     scores = scores_of_all(space.model, found, starts.tolist(), user_factors)
     order, ends, fresh = _best(scores, is_known, starts, count)
-    newest = _same_second(keys[order] >> 1, standings, users, items, span)
+    newest = _same_second(keys[order] >> 1, standings, items, whose, span)
     found, scores, is_known = found[order], scores[order], is_known[order]
     rows, artists = space.catalogue_rows[found].tolist(), space.artists[found].tolist()
     of_each = zip(pairwise(ends), fresh, _by_user(gone, len(users)), strict=True)
@@ -136,16 +137,15 @@ def _best(
 def _same_second(
     pairs: NDArray[np.int64],
     standings: Standings,
-    users: Sequence[int],
     items: NDArray[np.int64],
+    whose: NDArray[np.int64],
     span: int,
 ) -> NDArray[np.bool_]:
     """Say of each pair, user * span + item, whether it was met in the user's newest second."""
     if not standings.same_second.any():
         return np.zeros(len(pairs), bool)
-    of_user = _places(standings, users)
-    at = np.flatnonzero((items >= 0) & (of_user >= 0) & standings.same_second)
-    same: NDArray[np.bool_] = np.isin(pairs, of_user[at] * span + items[at])
+    at = np.flatnonzero((whose >= 0) & standings.same_second)
+    same: NDArray[np.bool_] = np.isin(pairs, whose[at] * span + items[at])
     return same
 
 
@@ -158,12 +158,20 @@ def _by_user(pairs: Pairs, users: int) -> list[NDArray[np.int64]]:
 
 
 def _forbidden(
-    space: RankingSpace, standings: Standings, users: Sequence[int], items: NDArray[np.int64]
+    space: RankingSpace,
+    standings: Standings,
+    users: Sequence[int],
+    items: NDArray[np.int64],
+    whose: NDArray[np.int64],
 ) -> Pairs:
-    """Return what is not allowed: whose, and the item."""
-    of_user = _places(standings, users)
-    at = np.flatnonzero((items >= 0) & (of_user >= 0) & standings.forbidden)
-    out = [(of_user[at], items[at])]
+    """Return what is not allowed: whose, and the item.
+
+    Parameters
+    ----------
+    whose : int64 [t], place in ``users`` of the user of each item, -1 where one of both is not there
+    """
+    at = np.flatnonzero((whose >= 0) & standings.forbidden)
+    out = [(whose[at], items[at])]
     last = space.model.rows(standings.last_track_ids[list(users)])
     played = np.flatnonzero(last >= 0)
     out.append((played, last[played]))
@@ -176,12 +184,11 @@ def _forbidden(
 
 
 def _known(
-    forbidden: Pairs, standings: Standings, users: Sequence[int], items: NDArray[np.int64], span: int
+    forbidden: Pairs, standings: Standings, items: NDArray[np.int64], whose: NDArray[np.int64], span: int
 ) -> Pairs:
     """Return what is known and allowed: whose, and the item, of ``span`` items."""
-    of_user = _places(standings, users)
-    at = np.flatnonzero((items >= 0) & (of_user >= 0) & (standings.known | standings.same_second))
-    of, known = of_user[at], items[at]
+    at = np.flatnonzero((whose >= 0) & (standings.known | standings.same_second))
+    of, known = whose[at], items[at]
     allowed = ~np.isin(of * span + known, forbidden[0] * span + forbidden[1])
     return of[allowed], known[allowed]
 

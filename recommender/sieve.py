@@ -19,20 +19,18 @@ from contextlib import contextmanager
 from itertools import pairwise
 from math import ceil, sqrt
 from threading import Lock
-from typing import Any
 
 import numkong
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.tiles import NEVER, Pairs, Rounded, Tile, Workplace
+from recommender.tiles import NEVER, Pairs, Rounded, Tile, Workplace, greatest_at, of_groups
 
 # rows that share a scale: the products of one vector must not begin a multiple of 4 kB after those of the one
 # before, or all fall into a few sets of the cache, and the product takes twice the time
 _TILE = 8_176
 _SAMPLED, _SAMPLE = 8, 8_192  # of so many rows one, but so many at most, to guess what the wanted ones reach
 _SURE = 3.0  # standard deviations by which the guess is lower than what is likely
-_GROUPS = 8  # groups of rows per row counted, where a bound on the greatest will do
 _MOST = np.iinfo(np.int32).max
 _KEPT = 2  # workplaces kept for the next vectors
 
@@ -102,7 +100,7 @@ class Sieve:
 
         ``reach`` comes back greater where the first tiles, which hold the greatest rows, reach more.
         """
-        found = _Found(*small.units_and_off(self._bounds), self._width)
+        found = _Found(small, self._bounds, self._lengths, self._width)
         with self._workplace(len(reach)) as workplace:
             for first, products in workplace.fill(self._tiles, small.whole_numbers, self._excluded(gone)):
                 if not first:
@@ -110,7 +108,6 @@ class Sieve:
                     found.aim(reach - slack)
                 found.look(first, products, workplace.mask[: len(products)])
         found.gather()
-        found.sharpen(small.off(self._lengths.take(found.places, axis=1), found.of))
         surely = found.reached(count)
         of, places = found.those(surely - slack)
         return of * self.n + self._order[places], surely, reach
@@ -128,15 +125,11 @@ class Sieve:
         self._sample.products(small.whole_numbers, numkong.from_dlpack(products))
         at = self._sampled[gone[1]]
         products[gone[0][at >= 0], at[at >= 0]] = NEVER
-        fold = 1
-        while size >= 2 * fold * _GROUPS * place:
-            fold *= 2
-        reached = _greatest(
-            products[:, : size - size % fold].reshape(len(products), fold, -1).max(axis=1), place
-        )
-        units, _ = small.units_and_off(np.array([self._sample.bounds]).T)
+        [of_sample] = of_groups(products[None], place)
+        scale, *_ = self._sample.bounds
         _, off = small.units_and_off(self._bounds)
-        guess: NDArray[np.float64] = reached * units[:, 0] - off[:, 1:].max(axis=1)
+        likely = greatest_at(of_sample, place) * scale * small.scales[:, 0]
+        guess: NDArray[np.float64] = likely - off[:, 1:].max(axis=1)
         return guess
 
     def _excluded(self, gone: Pairs) -> Pairs:
@@ -162,28 +155,29 @@ class _Found:
 
     Parameters
     ----------
-    units, off : float64 [vectors, tiles], see ``Rounded.units_and_off``
+    bounds : float64 [3, tiles], and
+    lengths : float64 [2, n], by place: see ``Tile``
     width : rows of a tile
     """
 
-    def __init__(self, units: NDArray[np.float64], off: NDArray[np.float64], width: int) -> None:
+    def __init__(
+        self, vectors: Rounded, bounds: NDArray[np.float64], lengths: NDArray[np.float64], width: int
+    ) -> None:
+        units, off = vectors.units_and_off(bounds)
         self._units, self._off = np.ascontiguousarray(units.T), np.ascontiguousarray(off.T)
-        self._width = width
+        self._vectors, self._lengths, self._width = vectors, lengths, width
         self._fresh: list[tuple[int, NDArray[np.int64], NDArray[np.int32]]] = []
 
     def reached_first(self, products: NDArray[np.int32], count: int) -> NDArray[np.float64]:
         """Return what ``count`` of the first products, int32 [tiles, vectors, width], surely reach."""
-        tiles, vectors, width = products.shape
-        fold = 1
-        while width % (2 * fold) == 0 and tiles * width >= 2 * fold * _GROUPS * count:
-            fold *= 2
-        greatest = products.reshape(tiles, vectors, fold, width // fold).max(axis=2)
+        tiles, vectors, _ = products.shape
+        greatest = of_groups(products, count)
         surely = greatest * self._units[:tiles, :, None] - self._off[:tiles, :, None]
         surely[greatest == NEVER] = -np.inf
         surely = surely.transpose(1, 0, 2).reshape(vectors, -1)
         if surely.shape[1] <= count:
             return np.full(vectors, -np.inf)
-        return _greatest(surely, count)
+        return greatest_at(surely, count)
 
     def aim(self, reach: NDArray[np.float64]) -> None:
         """From now on find what can be ``reach``: float64 [vectors]."""
@@ -217,10 +211,8 @@ class _Found:
         self.of, cell = of.take(order), cell.take(order)
         self.places = at.take(order) - (cell - cell // vectors) * self._width
         self._products = values.take(order) * self._units.take(cell)
-
-    def sharpen(self, off: NDArray[np.float64]) -> None:
-        """Say of each product that was found how much it is off at most."""
-        self._sharp = off
+        # of a single row it is less than of its tile
+        self._sharp = self._vectors.off(self._lengths.take(self.places, axis=1), self.of)
 
     def reached(self, count: int) -> NDArray[np.float64]:
         """Return per vector what ``count`` products surely reach; where fewer were found, no number does."""
@@ -230,19 +222,13 @@ class _Found:
         reach = np.full(vectors, -np.inf)
         for vector, (start, end) in enumerate(pairwise(starts)):
             if end - start >= count:
-                reach[vector] = _greatest(surely[None, start:end], count)[0]
+                reach[vector] = greatest_at(surely[None, start:end], count)[0]
         return reach
 
     def those(self, reach: NDArray[np.float64]) -> Pairs:
         """Return vectors and places of what can be ``reach``: float64 [vectors]."""
         enough = self._products + self._sharp >= reach.take(self.of)
         return self.of[enough], self.places[enough]
-
-
-def _greatest(rows: NDArray[Any], place: int) -> NDArray[Any]:
-    """Return the number of each row that comes at this place, the greatest at 1."""
-    at = rows.shape[1] - place
-    return np.partition(rows, at, axis=1)[:, at]
 
 
 def _inverse(order: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ The products come from NumKong, whose kernels use the integer units that a proce
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numkong
 import numpy as np
@@ -13,6 +14,7 @@ LOOKED_AT = 2**18
 """Products looked at together: 1 MB, about what stays in the cache beside a tile."""
 NEVER = np.iinfo(np.int32).min
 """In the place of the product of a row that is excluded."""
+_GROUPS = 8  # groups of rows per row counted, where a bound on the greatest will do
 _UP = 1.0 + 1e-12  # more than the roundings of a length in float64
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -130,6 +132,27 @@ class Workplace:
                 at, place = np.divmod(gone[1][begin:end] - first * width, width)
                 products[at, gone[0][begin:end], place] = NEVER
             yield first, products
+
+
+def of_groups(products: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """Return the greatest products of groups of rows: int32 [tiles, vectors, groups] of [..., width].
+
+    There are ``_GROUPS`` groups or more for each of ``count``, where there are so many rows. A few rows at
+    the end of a tile may be left out.
+    """
+    tiles, _, width = products.shape
+    fold = 1
+    while 2 * fold <= width and tiles * width >= 2 * fold * _GROUPS * count:
+        fold *= 2
+    cut = products[:, :, : width - width % fold]
+    greatest: NDArray[np.int32] = cut.reshape(*cut.shape[:2], fold, -1).max(axis=2)
+    return greatest
+
+
+def greatest_at(rows: NDArray[Any], place: int) -> NDArray[Any]:
+    """Return the number of each row that comes at this place, the greatest at 1."""
+    at = rows.shape[1] - place
+    return np.partition(rows, at, axis=1)[:, at]
 
 
 def _rounded(rows: NDArray[np.float64], axis: int | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -72,7 +72,7 @@ class Ranker:
         self._begin = frames.Begin(config, generation)
         self._saying = asyncio.Lock()
         self._numbers = itertools.count()
-        self._ranking: dict[int, asyncio.Future[frames.Ranked]] = {}
+        self._ranking: dict[int, asyncio.Future[frames.Ranked | frames.Unranked]] = {}
         self._holding: dict[str, asyncio.Future[None]] = {}
         self._keeping: list[asyncio.Future[None]] = []
         self._catalogue: Catalogue | None = None
@@ -142,25 +142,22 @@ class Ranker:
         """
         number = next(self._numbers)
         ready = self._ranking[number] = asyncio.get_running_loop().create_future()
-        try:
-            await self._say(frames.Rank(number, model_id, brief, asked))
-            return await self._answered(ready)
-        finally:
-            del ready  # see ``_answered``
+        await self._say(frames.Rank(number, model_id, brief, asked))
+        answer: frames.Ranked | frames.Unranked = await self._answered(ready)
+        if isinstance(answer, frames.Unranked):
+            # not by the future: it and its error would keep each other, and the refused model with them,
+            # until the next collection of cycles
+            raise (InvalidModel if answer.corrupt else ModelNotHeld)(answer.text)
+        return answer
 
     async def _answered(self, ready: "asyncio.Future[T]") -> T:
         """Return the answer; raise when the process ends before."""
         either: set[asyncio.Future[Any]] = {ready, self._ended}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                ready.cancel()
-                self._ended.result()
-            return ready.result()
-        finally:
-            # an error holds this frame, and the future holds the error: with both names gone it ends with its
-            # last handler, and does not keep the model that was refused until the next collection
-            del ready, either
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            self._ended.result()
+        return ready.result()
 
     async def _say(self, order: frames.Order, descriptor: int | None = None) -> None:
         data = frames.encode(order)
@@ -196,13 +193,8 @@ class Ranker:
 
     def _hear(self, answer: frames.Order | frames.Answer) -> None:
         match answer:
-            case frames.Ranked():
+            case frames.Ranked() | frames.Unranked():
                 _settle(self._ranking.pop(answer.number), answer)
-            case frames.Unranked():
-                kind = InvalidModel if answer.corrupt else ModelNotHeld
-                waiting = self._ranking.pop(answer.number)
-                if not waiting.done():
-                    waiting.set_exception(kind(answer.text))
             case frames.Held():
                 self.models_alive = answer.alive
                 _settle(self._holding.pop(answer.model_id), None)
