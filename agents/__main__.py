@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-# one solve is too small for two threads, which would only wait for each other (docs/performance.md)
+# one solve is too small for two threads, which would only wait for each other
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
@@ -19,7 +19,7 @@ from schemas.errors import SegueError, Stalled
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
-    from agents.ranking.ranker import RankingProgram
+    from agents.ranking.program import RankingPrograms
     from agents.start import StartTimes
 
 cli = typer.Typer(
@@ -175,7 +175,7 @@ def _print_replay(result: dict[str, Any], check: bool) -> None:
         print("no snapshot of the workers has this cut: nothing to compare with")
 
 
-async def _work(settings: Settings, times: "StartTimes", ranking: "RankingProgram | None") -> None:
+async def _work(settings: Settings, times: "StartTimes", ranking: "RankingPrograms | None") -> None:
     from agents.app import open_worker
     from agents.inspection import serve_inspection
 

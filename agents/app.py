@@ -22,7 +22,8 @@ from agents.faust_app import create_faust_app
 from agents.lists import Lists
 from agents.log_identity import LogIdentity
 from agents.partitions import Partitions
-from agents.ranking.ranker import Ranker, RankingProgram
+from agents.ranking.program import RankingPrograms
+from agents.ranking.ranker import Ranker
 from agents.reranking import Reranking
 from agents.restore import Restorer
 from agents.serving import Serving
@@ -255,14 +256,14 @@ async def open_worker(
     settings: Settings,
     *,
     times: StartTimes | None = None,
-    ranking: RankingProgram | None = None,
+    ranking: RankingPrograms | None = None,
     **switches: Any,
 ) -> AsyncIterator[Worker]:
     """Yield a worker with its clients open.
 
     Parameters
     ----------
-    ranking : the running program that ranks for it; by default one is started
+    ranking : the running programs that rank for it; by default they are started
 
     Raises
     ------
@@ -274,7 +275,7 @@ async def open_worker(
     # Faust's consumer lives in a thread of its own: let it have the interpreter sooner than after 5 ms
     sys.setswitchinterval(0.001)
     times = times or StartTimes()
-    with ranking or RankingProgram() as program:
+    with ranking or RankingPrograms(settings.ranking_processes) as programs:
         async with LogReader(settings) as reader:
             generation = await reader.generation()
         times.note("log found")
@@ -282,7 +283,7 @@ async def open_worker(
         async with (
             open_documents(settings) as database,
             LogWriter(settings) as writer,
-            Ranker(program, config, generation) as ranker,
+            Ranker(programs, config, generation) as ranker,
         ):
             times.note("connected")
             yield Worker(settings, database, writer, ranker, generation, times=times, **switches)

@@ -1,6 +1,7 @@
 """Lists: in which order they are ranked, how many at once, and which of them are brief."""
 
 import asyncio
+import itertools
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from recommender.partition import PartitionState
 from schemas.errors import InvalidModel, ModelNotHeld
 
 _RANKED_AT_ONCE = 32
-_UNDER_WAY = 3  # batches: one is ranked, the others are on their way, so that the ranking process never waits
+_AHEAD = 2  # batches that are on their way beside those being ranked, so that no ranking process waits
 _WORTH = 16  # lists that make a further batch worth while; fewer wait for more
 _ROOM = 256  # lists that wait; beyond, whoever wants more waits
 BRIEF_AFTER_MS = 200.0
@@ -44,8 +45,9 @@ class _Call:
 
 @dataclass(slots=True)
 class _Due:
-    """A list that is due: what it is made from, and who waits for it."""
+    """A list that is due: which one it is of all, what it is made from, and who waits for it."""
 
+    number: int
     wanted: Wanted
     asked: Asked
     state: PartitionState
@@ -57,9 +59,9 @@ class _Due:
 class Lists:
     """Has lists ranked, and sent. Run ``run`` beside it, and that of the ``outbox``.
 
-    Lists of all partitions are ranked in the order asked for, together as many as wait, so lists of a user
-    never overtake each other; while they are ranked, the next records are folded. A newer event of a user
-    whose list still waits takes its place.
+    Lists of all partitions are ranked together, as many as wait, while the next records are folded. They are
+    sent in the order asked for, so lists of a user never overtake each other. A newer event of a user whose
+    list still waits takes its place.
     Under load lists are brief: their rails are owed, and follow when it has passed (``Reranking``).
 
     Parameters
@@ -77,7 +79,10 @@ class Lists:
         self.outbox = Outbox(writer)
         self._due: deque[_Due] = deque()
         self._newest: dict[str, _Due] = {}
+        self._numbers = itertools.count()
         self._under_way = 0
+        self._refusals = 0  # of batches; those that were under way then are ranked again, or would overtake
+        self._before: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._roomy = asyncio.Event()
         self._roomy.set()
@@ -100,7 +105,7 @@ class Lists:
         call = _Call(len(wanted), acknowledged)
         model = self._serving.model(state)
         for one in wanted:
-            self._add(_Due(one, asked_now(state, one), state, model, whole, [call]))
+            self._add(_Due(next(self._numbers), one, asked_now(state, one), state, model, whole, [call]))
         self._changed.set()
         if len(self._due) >= _ROOM:
             self._roomy.clear()
@@ -123,11 +128,11 @@ class Lists:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            while self._due and (not self._under_way or self._worth_while()):
+            while self._due and (self._under_way < self._ranker.processes or self._worth_while()):
                 self._under_way += 1
-                task = asyncio.create_task(self._make(self._next()))
-                self._ranking.add(task)
-                task.add_done_callback(self._ranked_or_failed)
+                self._before = asyncio.create_task(self._make(self._next(), self._before))
+                self._ranking.add(self._before)
+                self._before.add_done_callback(self._ranked_or_failed)
 
     def _ranked_or_failed(self, task: asyncio.Task[None]) -> None:
         self._ranking.discard(task)
@@ -138,7 +143,8 @@ class Lists:
             self._on_failure(error)
 
     def _worth_while(self) -> bool:
-        return self._under_way < _UNDER_WAY and len(self._due) >= _WORTH
+        most = self._ranker.processes + _AHEAD
+        return self._under_way < most and len(self._due) >= _WORTH
 
     def _next(self) -> list[_Due]:
         """Take the lists that are ranked together: by one model, and all whole or all live."""
@@ -155,29 +161,36 @@ class Lists:
             self._roomy.set()
         return batch
 
-    async def _make(self, batch: list[_Due]) -> None:
-        model = batch[0].model
+    async def _make(self, batch: list[_Due], before: asyncio.Task[None] | None) -> None:
+        model, refusals = batch[0].model, self._refusals
         model_id = None if model is None else model.model_id
         longest_ms = time.time() * 1000 - min(due.asked.accepted_ms for due in batch)
         brief = not batch[0].whole and longest_ms > BRIEF_AFTER_MS
+        refused: InvalidModel | ModelNotHeld | None = None
         try:
             ranked = await self._ranker.rank(model_id, [due.asked for due in batch], brief=brief)
         except (InvalidModel, ModelNotHeld) as error:
+            refused = error
+        if before is not None:
+            await asyncio.wait({before})
+        if refused is not None:
             assert model is not None
-            if isinstance(error, InvalidModel):
-                self._serving.refuse(model.model_id, error)
+            if isinstance(refused, InvalidModel):
+                self._serving.refuse(model.model_id, refused)
+            self._refusals += 1
+        if refusals != self._refusals:
             self._again(batch)
-        else:
-            for due, message in zip(batch, ranked.messages, strict=True):
-                self.outbox.put(due.asked.user_id, due.asked.offset, message)
-                self._note_owed(due, model_id, brief, ranked.ranked_ms)
-                self._ranked(due)
+            return
+        for due, message in zip(batch, ranked.messages, strict=True):
+            self.outbox.put(due.asked.user_id, due.asked.offset, message)
+            self._note_owed(due, model_id, brief, ranked.ranked_ms)
+            self._ranked(due)
 
     def _again(self, batch: list[_Due]) -> None:
-        """Have lists ranked by the model that serves now."""
-        for due in reversed(batch):
+        """Have lists ranked by the model that serves now, in the place that they had."""
+        for due in batch:
             due.model = self._serving.model(due.state)
-            self._due.appendleft(due)
+        self._due = deque(sorted([*batch, *self._due], key=lambda due: due.number))
 
     def _ranked(self, due: _Due) -> None:
         for call in due.calls:

@@ -6,9 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from schemas import places
+from schemas.settings import Settings
 
 if TYPE_CHECKING:
-    from agents.ranking.ranker import RankingProgram
+    from agents.ranking.program import RankingPrograms
 
 STEPS = ("told", "loaded", "log found", "connected", "assigned", "catalogue", "restored", "model", "list")
 """In about this order. *told*: it began, or a spare was told whose place to take; *restored*: every
@@ -27,17 +28,17 @@ class StartTimes:
         self.at.setdefault(step, time.time() if at is None else at)
 
 
-def wait_for_place() -> "RankingProgram | None":
+def wait_for_place() -> "RankingPrograms | None":
     """Load all that a worker needs, then wait for the place that is to be taken; None when none will come.
 
     Two of the 2.2 s from the death of a worker to the next list are imports: a spare has them behind it,
-    and so has the process that will rank for it, which is returned.
+    and so have the processes that will rank for it, which are returned.
     """
     import agents.app
     import agents.inspection  # noqa: F401
-    from agents.ranking.ranker import RankingProgram
+    from agents.ranking.program import RankingPrograms
 
-    ranking = RankingProgram()
+    ranking = RankingPrograms(Settings().ranking_processes)
     line = sys.stdin.buffer.readline()
     if not line:
         with ranking:

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     spare_worker: bool = Field(
         True, description="keep one more process loaded, which takes the place of a worker that dies"
     )
+    ranking_processes: int = Field(
+        2, ge=1, le=64, description="processes that rank for a worker; each has indexes of its own of a model"
+    )
     worker_id: str = Field("worker-0", description="name of a worker's slot; two must never share one")
     worker_metrics_port: Port = Field(18100, description="loopback port of the first worker's metrics")
     session_timeout_s: Seconds = Field(

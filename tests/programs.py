@@ -56,11 +56,10 @@ class WorkerProcess:
                 start_new_session=True,
             )
 
-    def ranking(self) -> psutil.Process:
-        """Return the process that ranks for it."""
+    def ranking(self) -> list[psutil.Process]:
+        """Return the processes that rank for it."""
         assert self.process is not None
-        [found] = psutil.Process(self.process.pid).children()
-        return found
+        return psutil.Process(self.process.pid).children()
 
     def runs(self) -> bool:
         """Return whether it was started and has not ended."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import psutil
 import pytest
 
 from connections.documents import Database, open_documents
@@ -102,9 +104,7 @@ async def test_a_list_that_comes_late_is_brief_and_made_whole_when_there_is_time
 
 
 async def test_plays_that_come_while_a_list_waits_are_answered_by_one_list(worker: WorkerProcess) -> None:
-    ranking = worker.ranking()
-    ranking.suspend()
-    try:
+    with suspended(*worker.ranking()):
         async with LogWriter(worker.settings) as writer:
             offsets = []
             for seq in range(1, 7):
@@ -113,16 +113,43 @@ async def test_plays_that_come_while_a_list_waits_are_answered_by_one_list(worke
                     await writer.append_event(user_id(3), play(seq, seq=seq, server_time_ms=now_ms))
                 )
                 await folded(worker, offsets[-1])
-    finally:
-        ranking.resume()
 
     await lists_of(worker.settings, 3, 6, whole=True)
     records = await records_of(worker.settings, RECOMMENDATIONS)
     found = [decode_recommendations(value or b"") for key, value in records if key == user_id(3).encode()]
-    # the first was on its way to be ranked already
-    assert {one.offset for one in found} == {offsets[0], offsets[-1]}
+    # one for each ranking process was on its way already
+    assert [one.offset for one in found] == [*offsets[: len(worker.ranking())], offsets[-1]]
     settled_audit = await settled(worker.settings, [worker.port], worked_off)
     assert (settled_audit["applied"], settled_audit["lists_behind"]) == (6, 0)
+
+
+async def test_a_list_that_is_ranked_sooner_than_the_one_before_is_not_sent_sooner(
+    worker: WorkerProcess,
+) -> None:
+    async with LogWriter(worker.settings) as writer:
+        with suspended(worker.ranking()[0]):
+            first = await writer.append_event(user_id(4), play(1, seq=1, server_time_ms=NOW_MS))
+            await folded(worker, first)
+            second = await writer.append_event(user_id(4), play(2, seq=2, server_time_ms=NOW_MS))
+            await folded(worker, second)
+            await asyncio.sleep(1.0)  # far more than the other process needs
+
+    await lists_of(worker.settings, 4, 2, whole=False)
+    records = await records_of(worker.settings, RECOMMENDATIONS)
+    found = [decode_recommendations(value or b"") for key, value in records if key == user_id(4).encode()]
+    assert [one.offset for one in found if one.brief] in ([first, second], [second])
+
+
+@contextmanager
+def suspended(*processes: psutil.Process) -> Iterator[None]:
+    """Let processes rest."""
+    for one in processes:
+        one.suspend()
+    try:
+        yield
+    finally:
+        for one in processes:
+            one.resume()
 
 
 async def folded(worker: WorkerProcess, offset: int) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.ranking.ranker import Ranker, RankingProgram
+from agents.ranking.program import RankingPrograms
+from agents.ranking.ranker import Ranker
 from agents.serving import Serving
 from connections.documents import Database, open_documents
 from etl import own
@@ -308,8 +309,8 @@ async def test_own_music_is_not_mixed_into_another_catalogue(database: Database,
 @pytest.fixture
 async def ranker() -> AsyncIterator[Ranker]:
     """Run a ranking process."""
-    with RankingProgram() as program:
-        async with Ranker(program, RankingConfig(), "g") as one:
+    with RankingPrograms(1) as programs:
+        async with Ranker(programs, RankingConfig(), "g") as one:
             yield one
 
 

@@ -211,6 +211,16 @@ MUTATIONS = (
         ("tests/faults/test_ranking_killed.py",),
     ),
     Mutation(
+        "a list is sent as soon as it is ranked",
+        (Edit("agents/lists.py", "await asyncio.wait({before})", "await asyncio.sleep(0)"),),
+        ("tests/agents/test_list_order.py", "tests/agents/test_lists.py"),
+    ),
+    Mutation(
+        "what was under way at a refusal is not ranked again",
+        (Edit("agents/lists.py", "if refusals != self._refusals:", "if refused is not None:"),),
+        ("tests/agents/test_list_order.py",),
+    ),
+    Mutation(
         "two agents at a time",
         (Edit("agents/app.py", "concurrency=1)", "concurrency=2)"),),
         (ACK,),

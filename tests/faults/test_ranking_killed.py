@@ -1,4 +1,4 @@
-"""The ranking process of a worker is killed: the worker ends, and the next one answers what is open."""
+"""A ranking process of a worker is killed: the worker ends, and the next one answers what is open."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def test_a_killed_ranking_process_ends_its_worker_and_the_next_one_answers
             await worker.until_alive()
             async with LogWriter(settings) as writer:
                 await send(writer, stream(1, users=40, session="a"), EVENTS // 2, per_s=2_000)
-                ranking = worker.ranking()
+                ranking = worker.ranking()[-1]
                 ranking.kill()
                 await send(writer, stream(2, users=40, session="b"), EVENTS // 2, per_s=2_000)
             assert worker.process is not None
@@ -36,5 +36,6 @@ async def test_a_killed_ranking_process_ends_its_worker_and_the_next_one_answers
             assert found["lists_behind"] == 0
             its = worker.ranking()
             worker.kill()
-            await asyncio.to_thread(its.wait, 20)  # it ends with its worker, however that ends
+            for one in its:
+                await asyncio.to_thread(one.wait, 20)  # it ends with its worker, however that ends
         await database.client.drop_database(settings.mongodb_database)

@@ -1,0 +1,139 @@
+"""Lists ranked by several processes are sent in the order asked for, also when a model turns out to be bad."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from agents.lists import Lists
+from agents.ranking.frames import Asked, Ranked
+from agents.wanted import Wanted
+from recommender.model import Model
+from recommender.partition import PartitionState
+from schemas.errors import InvalidModel
+from tests.agents.ranking.test_ranker import model_of
+from tests.builders import user_id
+
+
+@dataclass
+class Ranker:
+    """Two processes that answer when they are told to: what they rank is the reader's business."""
+
+    processes: int = 2
+    batches: list[tuple[str | None, list[Asked], "asyncio.Future[Ranked]"]] = field(default_factory=list)
+
+    async def rank(self, model_id: str | None, asked: list[Asked], *, brief: bool) -> Ranked:
+        answer: asyncio.Future[Ranked] = asyncio.get_running_loop().create_future()
+        self.batches.append((model_id, asked, answer))
+        return await answer
+
+    async def asked(self, batch: int) -> tuple[str | None, list[int]]:
+        """Return the model and the offsets of a batch, once it was asked for."""
+        while len(self.batches) <= batch:
+            await asyncio.sleep(0)
+        model_id, asked, _ = self.batches[batch]
+        return model_id, [one.offset for one in asked]
+
+    def answer(self, batch: int) -> None:
+        model_id, asked, answer = self.batches[batch]
+        answer.set_result(Ranked(batch, 1.0, [f"{model_id} {one.offset}".encode() for one in asked]))
+
+    async def answer_all(self, since: int) -> None:
+        """Rank without a model, refuse what a model is to rank."""
+        for batch in itertools.count(since):
+            model_id, _ = await self.asked(batch)
+            (self.answer if model_id is None else self.refuse)(batch)
+
+    def refuse(self, batch: int) -> None:
+        self.batches[batch][2].set_exception(InvalidModel("no solution"))
+
+
+@dataclass
+class Serving:
+    """A model until it is refused, then none."""
+
+    held: Model | None
+
+    def model(self, state: PartitionState) -> Model | None:
+        return self.held
+
+    def refuse(self, model_id: str, error: InvalidModel) -> None:
+        self.held = None
+
+
+@dataclass
+class Writer:
+    sent: list[str] = field(default_factory=list)
+
+    async def append(self, topic: object, records: Sequence[tuple[bytes, bytes]]) -> None:
+        self.sent += [value.decode() for _, value in records]
+
+
+@dataclass
+class World:
+    ranker: Ranker
+    writer: Writer
+    lists: Lists
+
+    async def want(self, offset: int, user: int = 1) -> "asyncio.Future[None]":
+        """Have the list of a user made for one more event."""
+        made = await self.lists.make(PartitionState(0), [Wanted(user_id(user), offset, None)])
+        for _ in range(5):
+            await asyncio.sleep(0)  # it is asked for, if a process is free
+        return made
+
+
+@asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    def failed(error: Exception) -> None:
+        raise AssertionError from error
+
+    ranker, writer = Ranker(), Writer()
+    lists = Lists(writer, Serving(model_of(1)), ranker, failed)  # type: ignore[arg-type]
+    running = [asyncio.create_task(lists.run()), asyncio.create_task(lists.outbox.run())]
+    try:
+        yield World(ranker, writer, lists)
+    finally:
+        for task in running:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def test_a_list_waits_for_the_one_before_it() -> None:
+    async with world() as here:
+        first, second = await here.want(10), await here.want(11)
+        await here.ranker.asked(1)
+        here.ranker.answer(1)
+        done, _ = await asyncio.wait({second}, timeout=0.2)
+        assert not done
+        assert here.writer.sent == []
+
+        here.ranker.answer(0)
+        await asyncio.gather(first, second)
+
+    assert here.writer.sent[-1] == "model-1 11"
+    assert "model-1 10" not in here.writer.sent[1:]
+
+
+@pytest.mark.parametrize("refused_first", [True, False])
+async def test_after_a_refusal_all_that_was_under_way_is_ranked_again_in_order(refused_first: bool) -> None:
+    """Else the list of the older event, ranked again, would come after that of the newer one."""
+    async with world() as here:
+        asked = [await here.want(10), await here.want(11), await here.want(12, user=2)]
+        assert await here.ranker.asked(1) == ("model-1", [11])
+        steps = [lambda: here.ranker.refuse(0), lambda: here.ranker.answer(1)]
+        for step in steps if refused_first else reversed(steps):
+            step()
+            await asyncio.sleep(0)
+
+        answering = asyncio.create_task(here.ranker.answer_all(since=2))
+        await asyncio.wait_for(asyncio.gather(*asked), 5)
+        answering.cancel()
+
+    assert {one for one in here.writer.sent if one.endswith("12")} == {"None 12"}
+    of_first_user = [one for one in here.writer.sent if not one.endswith("12")]
+    assert of_first_user in (["None 10", "None 11"], ["None 11"])
