@@ -176,8 +176,8 @@ def _print_replay(result: dict[str, Any], check: bool) -> None:
 
 
 async def _work(settings: Settings, times: "StartTimes", ranking: "RankingPrograms | None") -> None:
-    from agents.app import open_worker
     from agents.inspection import serve_inspection
+    from agents.opening import open_worker
 
     times.note("loaded")
     async with open_worker(settings, times=times, ranking=ranking) as one, serve_inspection(one):
@@ -191,7 +191,8 @@ async def _work(settings: Settings, times: "StartTimes", ranking: "RankingProgra
 
 async def _snapshot(settings: Settings, timeout_s: float) -> Any:
     from agents.snapshots import ask_for_snapshot, wait_for_snapshot
-    from connections.event_log import LogReader, LogWriter
+    from connections.event_log import LogReader
+    from connections.log_writer import LogWriter
     from connections.snapshot_store import SnapshotStore
 
     async with LogReader(settings) as reader:

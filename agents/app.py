@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -18,11 +16,10 @@ from agents.chunks import ChunkConsumer, ChunkSchema
 from agents.dead_letters import DeadLetters
 from agents.delivery import Delivery
 from agents.effects import Effects
-from agents.faust_app import create_faust_app
+from agents.faust_app import GROUP, create_faust_app, group_name
 from agents.lists import Lists
 from agents.log_identity import LogIdentity
 from agents.partitions import Partitions
-from agents.ranking.program import RankingPrograms
 from agents.ranking.ranker import Ranker
 from agents.reranking import Reranking
 from agents.restore import Restorer
@@ -30,11 +27,11 @@ from agents.serving import Serving
 from agents.snapshots import Coordinator
 from agents.start import StartTimes
 from agents.watchdog import Observation, Watchdog
-from connections.documents import Database, open_documents
-from connections.event_log import LogReader, LogWriter, topic_name
+from connections.documents import Database
+from connections.event_log import topic_name
+from connections.log_writer import LogWriter
 from connections.snapshot_store import SnapshotStore
 from recommender.partition import Folded, PartitionState, Record
-from recommender.ranking_config import RankingConfig
 from schemas.errors import LogUnavailable
 from schemas.settings import Settings
 from schemas.topics import PLAYS
@@ -42,12 +39,6 @@ from schemas.topics import PLAYS
 _log = structlog.get_logger()
 _LOOK_S = 0.02
 _RETRY_S = 0.5
-GROUP = "segue-worker"
-
-
-def group_name(group: str, generation: str) -> str:
-    """Return the consumer group of a log: what is committed means nothing in another one."""
-    return f"{group}-{generation[:12]}"
 
 
 class Worker:
@@ -167,9 +158,7 @@ class Worker:
         )
 
     def _register(self) -> None:
-        topic = self.app.topic(
-            topic_name(self.settings, PLAYS), schema=ChunkSchema(), internal=False, maxsize=16
-        )
+        topic = self.app.topic(topic_name(self.settings, PLAYS), schema=ChunkSchema(), internal=False)
 
         @self.app.agent(topic, name="plays", concurrency=1)
         async def fold_plays(stream: Any) -> None:
@@ -249,41 +238,3 @@ class Worker:
     async def _on_revoked(self, *signal: Any, **__: Any) -> None:
         _, revoked = signal
         self.partitions.release(tp.partition for tp in revoked)
-
-
-@asynccontextmanager
-async def open_worker(
-    settings: Settings,
-    *,
-    times: StartTimes | None = None,
-    ranking: RankingPrograms | None = None,
-    **switches: Any,
-) -> AsyncIterator[Worker]:
-    """Yield a worker with its clients open.
-
-    Parameters
-    ----------
-    ranking : the running programs that rank for it; by default they are started
-
-    Raises
-    ------
-    LogUnavailable
-        Kafka does not answer.
-    LogMismatch
-        The log has another number of partitions, or was not made by Segue.
-    """
-    # Faust's consumer lives in a thread of its own: let it have the interpreter sooner than after 5 ms
-    sys.setswitchinterval(0.001)
-    times = times or StartTimes()
-    with ranking or RankingPrograms(settings.ranking_processes) as programs:
-        async with LogReader(settings) as reader:
-            generation = await reader.generation()
-        times.note("log found")
-        config = RankingConfig(length=settings.list_length)
-        async with (
-            open_documents(settings) as database,
-            LogWriter(settings) as writer,
-            Ranker(programs, config, generation) as ranker,
-        ):
-            times.note("connected")
-            yield Worker(settings, database, writer, ranker, generation, times=times, **switches)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from connections.event_log import LogWriter
+from connections.log_writer import LogWriter
 from recommender.partition import Folded, Record
 from recommender.windows import Outcome
 from schemas import recommendations

@@ -3,6 +3,13 @@
 from agents.chunks import ChunkApp, NoTables
 from schemas.settings import Settings
 
+GROUP = "segue-worker"
+
+
+def group_name(group: str, generation: str) -> str:
+    """Return the consumer group of a log: what is committed means nothing in another one."""
+    return f"{group}-{generation[:12]}"
+
 
 def create_faust_app(settings: Settings, group: str) -> ChunkApp:
     """Return the Faust app: one group, static membership, no web server, no tables of Faust's own."""

@@ -12,7 +12,7 @@ from agents.ranking.frames import Asked
 from agents.ranking.ranker import Ranker
 from agents.serving import Serving
 from agents.wanted import Wanted, asked_now
-from connections.event_log import LogWriter
+from connections.log_writer import LogWriter
 from recommender.model import Model
 from recommender.partition import PartitionState
 from schemas.errors import InvalidModel, ModelNotHeld

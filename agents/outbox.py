@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from connections.event_log import LogWriter
+from connections.log_writer import LogWriter
 from schemas.errors import LogBroken, LogUnavailable
 from schemas.topics import RECOMMENDATIONS
 

@@ -12,7 +12,8 @@ from agents import leases
 from agents.charts import ChartPublisher
 from agents.parts import manifest_of
 from connections.documents import Database
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
+from connections.log_writer import LogWriter
 from connections.snapshot_store import SnapshotStore
 from schemas import events, recommendations
 from schemas.errors import InvalidSnapshot, SegueError, Unavailable

@@ -34,8 +34,8 @@ def wait_for_place() -> "RankingPrograms | None":
     Two of the 2.2 s from the death of a worker to the next list are imports: a spare has them behind it,
     and so have the processes that will rank for it, which are returned.
     """
-    import agents.app
-    import agents.inspection  # noqa: F401
+    import agents.inspection
+    import agents.opening  # noqa: F401
     from agents.ranking.program import RankingPrograms
 
     ranking = RankingPrograms(Settings().ranking_processes)

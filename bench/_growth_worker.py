@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents.app import Worker, open_worker
+from agents.app import Worker
+from agents.opening import open_worker
 from schemas.events import Barrier
 from schemas.settings import Settings
 from schemas.topics import PLAYS

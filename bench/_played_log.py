@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
-from agents.app import group_name
+from agents.faust_app import group_name
 from agents.parts import write_part
-from connections.event_log import LogReader, LogWriter, topic_name
+from connections.event_log import LogReader, topic_name
+from connections.log_writer import LogWriter
 from connections.snapshot_store import SnapshotStore
 from recommender.encoding import EMPTY
 from recommender.history import apply

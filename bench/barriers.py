@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from agents.app import Worker, open_worker
+from agents.app import Worker
+from agents.opening import open_worker
 from agents.snapshots import ask_for_snapshot
 from bench._played_log import append_plays, commit_start, write_start
 from bench._world import own_world
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from connections.snapshot_store import SnapshotStore
 from recommender.partition import PartitionState
 from schemas.events import Barrier

@@ -17,8 +17,9 @@ from typing import Any
 import stamina
 from aiokafka.admin import AIOKafkaAdminClient
 
-from connections.event_log import LogReader, LogWriter, topic_name
+from connections.event_log import LogReader, topic_name
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from etl.hetrec import SOURCE, append_listens, imported_events
 from etl.hetrec_files import read_artists, read_listening
 from etl.ids import imported_user_id

@@ -23,14 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from agents.app import GROUP
 from agents.audit import held_states
+from agents.faust_app import GROUP
 from bench._listener import Listener
 from bench._played_log import commit_start, play, user, write_start
 from bench._world import own_world
 from connections.documents import open_documents
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from connections.model_store import next_seq, save_model
 from recommender.model import canonical_arrays, model_digest
 from recommender.partition import PartitionState

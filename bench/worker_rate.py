@@ -18,7 +18,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.app import Worker, open_worker
+from agents.app import Worker
+from agents.opening import open_worker
 from bench._played_log import append_plays, commit_start, write_start
 from bench._world import own_world
 from connections.event_log import LogReader, topic_name

@@ -1,25 +1,23 @@
-"""Kafka through aiokafka: append with acknowledgement, read a range without a group."""
+"""Kafka through aiokafka: read a range without a group."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from connections.log_batches import MAX_BATCH_BYTES, append_all
 from connections.log_fetch import Record, fetched
 from schemas import events
-from schemas.errors import LogBroken, LogMismatch, LogUnavailable, MalformedEvent
+from schemas.errors import LogMismatch, LogUnavailable, MalformedEvent
 from schemas.settings import Settings
 from schemas.topics import PLAYS, Topic
 
 _READ_FETCH_BYTES = 4_194_304
 _FETCH_WAIT_MS = 20  # one that waits for more delays the next, which may be for another partition
-_MAX_REQUEST_BYTES = 1_000_000
 _STOP_S = 0.5
 _METADATA_S = 5.0
 _NAME_WITHIN_S = 10.0
@@ -36,96 +34,6 @@ class LogRecord(NamedTuple):
 def topic_name(settings: Settings, topic: Topic) -> str:
     """Return the name of ``topic`` on the broker."""
     return settings.topic_prefix + topic.name
-
-
-class LogWriter:
-    """An idempotent producer that returns only what the broker has acknowledged.
-
-    Parameters
-    ----------
-    settings : where the log is
-    timeout_s : seconds until an unacknowledged record raises ``LogUnavailable``
-    """
-
-    def __init__(self, settings: Settings, *, timeout_s: float = 30.0) -> None:
-        self._settings = settings
-        self._timeout_s = timeout_s
-        self._producer: AIOKafkaProducer | None = None
-
-    async def __aenter__(self) -> Self:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_address,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            max_batch_size=MAX_BATCH_BYTES,
-            max_request_size=_MAX_REQUEST_BYTES,
-            request_timeout_ms=int(self._timeout_s * 1000),
-        )
-        try:
-            await producer.start()
-        except KafkaError as error:
-            await producer.stop()
-            raise LogUnavailable(
-                f"Kafka does not answer at {self._settings.kafka_address}: {error}"
-            ) from error
-        self._producer = producer
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._producer is not None:
-            try:
-                await asyncio.wait_for(self._producer.stop(), self._timeout_s)
-            except TimeoutError:
-                pass  # the broker is away: what was not acknowledged was never answered by 202
-
-    async def append(
-        self,
-        topic: Topic,
-        records: Sequence[tuple[bytes | None, bytes | None]],
-        *,
-        partition: int | None = None,
-    ) -> list[int]:
-        """Append ``(key, value)`` records, in order; return their offsets once all are acknowledged.
-
-        Raises
-        ------
-        LogUnavailable
-            Not all were acknowledged in time. Some may stand in the log: repeat them all, the
-            session windows make the effect single.
-        LogBroken
-            The producer cannot go on.
-        """
-        assert self._producer is not None, "use LogWriter as an async context manager"
-        name = topic_name(self._settings, topic)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await append_all(self._producer, name, records, partition)
-        except (KafkaError, TimeoutError) as error:
-            broken = isinstance(error, KafkaError) and not error.retriable
-            kind = LogBroken if broken and not isinstance(error, KafkaTimeoutError) else LogUnavailable
-            raise kind(
-                f"Kafka did not acknowledge {len(records)} record(s) of {name} "
-                f"within {self._timeout_s:g} s: {error!r}"
-            ) from error
-
-    async def append_event(self, user_id: str, event: events.UserEvent) -> int:
-        """Append one user event; return its offset."""
-        [offset] = await self.append(PLAYS, [(user_id.encode(), events.encode(event))])
-        return offset
-
-    async def append_control(self, event: events.ControlRecord) -> dict[int, int]:
-        """Append a control record to every partition; return its offset in each."""
-        value = events.encode(event)
-        return {
-            partition: (await self.append(PLAYS, [(None, value)], partition=partition))[0]
-            for partition in range(PLAYS.partitions)
-        }
 
 
 class LogReader:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from connections.event_log import LogReader, LogWriter, topic_name
+from connections.event_log import LogReader, topic_name
+from connections.log_writer import LogWriter
 from schemas import events
 from schemas.errors import LogUnavailable
 from schemas.settings import Settings

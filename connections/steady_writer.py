@@ -9,7 +9,7 @@ import stamina
 import structlog
 from aiokafka.errors import KafkaError
 
-from connections.event_log import LogWriter
+from connections.log_writer import LogWriter
 from schemas.errors import LogUnavailable
 from schemas.settings import Settings
 from schemas.topics import Topic

@@ -13,8 +13,9 @@ from pathlib import Path
 import stamina
 
 from connections.documents import Database, answered, ensure_indexes
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.intake import MAX_EVENTS, Writer, accept, prepare
+from connections.log_writer import LogWriter
 from etl import load
 from etl.accounts import ensure_accounts
 from etl.hetrec_files import Artist, read_artists, read_listening, read_tags

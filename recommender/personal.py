@@ -116,9 +116,9 @@ def _choose(
     _take_best(selection, candidates, discoveries, config)
     discovered: dict[int, float] = {}
     if discoveries:
-        new = list(islice(compress(count_up(), map(not_, candidates.known)), config.pool))
-        rows = [candidates.rows[at] for at in new]
-        artists = [candidates.artists[at] for at in new]
+        new = list(map(not_, candidates.known))
+        rows = list(islice(compress(candidates.rows, new), config.pool))
+        artists = list(islice(compress(candidates.artists, new), config.pool))
         discovered = draw(selection, rows, artists, uniform_weights(len(rows)), numbers, discoveries)
     if selection.missing:
         _take_rest(selection, candidates, same_second=False)
@@ -130,16 +130,22 @@ def _take_best(selection: Selection, candidates: Candidates, left: int, config: 
     known_places = int(config.known_share * config.length)
     greatest = max(candidates.scores[:1], default=0.0)
     fair = config.fair_score * greatest if greatest > 0 else -np.inf
-    for at, row in enumerate(candidates.rows):
-        if selection.missing <= left:
+    missing = selection.missing
+    each = zip(
+        candidates.rows,
+        candidates.artists,
+        candidates.scores,
+        candidates.known,
+        candidates.same_second,
+        strict=True,
+    )
+    for row, artist, score, known, newest in each:
+        if missing <= left:
             return
-        if candidates.same_second[at]:
-            continue
-        if candidates.known[at]:
-            if known_places and selection.take(row, candidates.artists[at]):
-                known_places -= 1
-        elif candidates.scores[at] >= fair:
-            selection.take(row, candidates.artists[at])
+        allowed = not newest and (known_places > 0 if known else score >= fair)
+        if allowed and selection.take(row, artist):
+            missing -= 1
+            known_places -= known
 
 
 def _take_rest(selection: Selection, candidates: Candidates, *, same_second: bool) -> None:

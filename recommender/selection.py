@@ -1,6 +1,5 @@
 """The tracks taken for a list or a rail, under the artist cap."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -21,7 +20,7 @@ class Selection:
         self.taken: dict[int, None] = {}
         self._length = length
         self._cap = artist_cap * -(-length // _PER)
-        self._artists: Counter[int] = Counter()
+        self._artists: dict[int, int] = {}
         self._elsewhere = elsewhere
 
     @property
@@ -31,10 +30,13 @@ class Selection:
 
     def take(self, row: int, artist: int) -> bool:
         """Take a track unless it is taken, or its artist has enough; say whether it was taken."""
-        if row in self.taken or row in self._elsewhere or self._artists[artist] >= self._cap:
+        if row in self.taken or row in self._elsewhere:
+            return False
+        of_artist = self._artists.get(artist, 0)
+        if of_artist >= self._cap:
             return False
         self.taken[row] = None
-        self._artists[artist] += 1
+        self._artists[artist] = of_artist + 1
         return True
 
     def take_until(self, candidates: Iterable[tuple[int, int]], left: int = 0) -> None:
@@ -57,7 +59,7 @@ class Selection:
 
     def full(self, artist: int) -> bool:
         """Say whether an artist has enough tracks."""
-        return self._artists[artist] >= self._cap
+        return self._artists.get(artist, 0) >= self._cap
 
     def full_artists(self) -> list[int]:
         """Return the artists that have enough tracks."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from agents.audit import audit
 from connections.documents import Database, ensure_indexes
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from recommender.model import canonical_arrays, model_digest
 from schemas import events
 from schemas.documents import CATALOGUE, TRACKS

@@ -12,7 +12,7 @@ from typing import Any
 import stamina
 
 from connections.documents import Database, answered
-from connections.event_log import LogWriter
+from connections.log_writer import LogWriter
 from connections.model_store import load_model, model_document, move_pointer, next_seq, save_model, served
 from recommender.model import Arrays
 from schemas import events

@@ -13,7 +13,8 @@ from agents.chart_changes import HOUR_MS
 from agents.chart_counts import ChartCounts
 from agents.restore import Restorer
 from connections.documents import Database, ensure_indexes, open_documents
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
+from connections.log_writer import LogWriter
 from connections.snapshot_store import SnapshotStore
 from recommender.partition import Folded, PartitionState, Record
 from schemas import events

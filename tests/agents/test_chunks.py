@@ -1,5 +1,6 @@
 """The contract with the pinned Faust: what ``agents.chunks`` overrides exists and does what we take it to."""
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -11,10 +12,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.tables.manager import TableManager
 from faust.transport import consumer as faust_consumer
+from faust.transport.conductor import ConductorCompiler, ConductorHandler
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
-from agents.chunks import FETCH_WAIT_MS, ChunkConsumer, ChunkTransport
+from agents.chunks import FETCH_WAIT_MS, ChunkConsumer, ChunkSchema, ChunkTransport
 from agents.faust_app import create_faust_app
 from schemas.settings import Settings
 
@@ -93,6 +95,27 @@ async def test_a_full_queue_leaves_out_no_partition(consumer: ChunkConsumer) -> 
     assert left == {_TP}
     assert not consumer._active_partitions
     assert "await self.sleep(1)" in inspect.getsource(faust_consumer.Consumer._wait_next_records)
+
+
+@pytest.mark.parametrize("handler", [ConductorHandler, ConductorCompiler().build])
+async def test_a_chunk_waits_until_there_is_room_in_the_queue(consumer: ChunkConsumer, handler: Any) -> None:
+    """This is what holds back. Faust delivers by the first one, which is compiled."""
+    app: Any = consumer.app
+    app.consumer = consumer
+    app.flow_control.resume()
+    topic = app.topic("plays", schema=ChunkSchema(), internal=False).clone(is_iterator=True)
+    deliver = handler(app.topics, _TP, {topic})
+
+    for _ in range(app.conf.stream_buffer_maxsize):
+        await deliver(_message(consumer))
+    beyond = asyncio.ensure_future(deliver(_message(consumer)))
+    done, _ = await asyncio.wait({beyond}, timeout=0.2)
+    assert not done
+    assert topic.queue.qsize() == app.conf.stream_buffer_maxsize
+
+    await topic.queue.get()
+    await asyncio.wait_for(beyond, 5)
+    assert topic.queue.qsize() == app.conf.stream_buffer_maxsize
 
 
 async def test_a_chunk_carries_its_records_as_they_are(consumer: ChunkConsumer) -> None:

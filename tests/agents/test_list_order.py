@@ -1,4 +1,4 @@
-"""Lists ranked by several processes are sent in the order asked for, also when a model turns out to be bad."""
+"""Lists that several processes rank are sent in the order asked for, even when a model proves to be bad."""
 
 import asyncio
 import itertools

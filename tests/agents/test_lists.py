@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from connections.documents import Database, open_documents
-from connections.event_log import LogWriter
+from connections.log_writer import LogWriter
 from connections.model_store import save_model
 from recommender.model import canonical_arrays, model_digest
 from schemas import events

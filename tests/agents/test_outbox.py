@@ -3,8 +3,9 @@
 import asyncio
 
 from agents.outbox import Outbox
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from schemas.settings import Settings
 from schemas.topics import RECOMMENDATIONS
 from tests.builders import user_id

@@ -22,8 +22,9 @@ from agents.replay.run import Request, replay
 from agents.snapshots import ask_for_snapshot, wait_for_snapshot
 from agents.verify import verify
 from connections.documents import open_documents
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from connections.replay_store import ReplayStore
 from recommender.history import FOLD_VERSION
 from recommender.partition import PartitionState

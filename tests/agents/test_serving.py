@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 import agents.serving
-from agents.app import Worker, open_worker
+from agents.app import Worker
+from agents.opening import open_worker
 from connections.documents import Database, open_documents
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
+from connections.log_writer import LogWriter
 from connections.model_store import load_model, save_model
 from recommender.model import Model
 from schemas import events

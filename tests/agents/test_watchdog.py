@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from agents.watchdog import EXIT_STALLED, Observation, Standstill, Watchdog
 from connections.documents import open_documents
-from connections.event_log import LogWriter
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from schemas.settings import Settings
 from tests.programs import environment
 from tests.worlds import begin_world, send, stream

@@ -13,7 +13,8 @@ from agents.snapshots import ask_for_snapshot, wait_for_snapshot
 from agents.start import STEPS
 from agents.verify import verify
 from connections.documents import Database, open_documents
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
+from connections.log_writer import LogWriter
 from connections.snapshot_store import SnapshotStore
 from schemas import events
 from schemas.documents import ARCHIVE, CHARTS, LISTS

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from connections import event_log
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.log_topics import create_topics, ensure_topics
+from connections.log_writer import LogWriter
 from schemas import events
 from schemas.errors import LogMismatch, LogUnavailable
 from schemas.settings import Settings

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.intake import MAX_EVENTS, RejectedEvent, accept, prepare
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from schemas import events
 from schemas.errors import MalformedEvent
 from schemas.settings import Settings

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from agents.snapshots import ask_for_snapshot, wait_for_snapshot
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
+from connections.log_writer import LogWriter
 from connections.snapshot_store import SnapshotStore
 from recommender.encoding import History
 from schemas.settings import Settings

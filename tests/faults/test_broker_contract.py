@@ -16,8 +16,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError, OffsetOutOfRangeError
 
-from connections.event_log import LogReader, LogWriter, topic_name
+from connections.event_log import LogReader, topic_name
 from connections.log_topics import create_topics
+from connections.log_writer import LogWriter
 from schemas.errors import LogBroken
 from schemas.settings import Settings
 from schemas.topics import PLAYS, TOPICS

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from connections.event_log import LogWriter, topic_name
+from connections.event_log import topic_name
 from connections.intake import RejectedEvent, prepare
+from connections.log_writer import LogWriter
 from recommender.encoding import History
 from schemas import events
 from schemas.topics import DEAD_LETTERS, PLAYS

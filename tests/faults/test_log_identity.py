@@ -13,8 +13,9 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from connections.documents import open_documents
-from connections.event_log import LogReader, LogWriter, topic_name
+from connections.event_log import LogReader, topic_name
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from schemas import events
 from schemas.recommendations import Recommendations, decode_recommendations
 from schemas.topics import PLAYS, RECOMMENDATIONS

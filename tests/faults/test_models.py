@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from connections.documents import Database, open_documents
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
+from connections.log_writer import LogWriter
 from connections.model_store import move_pointer, refuse_model, save_model, served
 from schemas import events
 from schemas.documents import MODEL_CHUNKS, MODELS

@@ -3,7 +3,7 @@
 import asyncio
 
 from connections.documents import open_documents
-from connections.event_log import LogWriter
+from connections.log_writer import LogWriter
 from schemas.settings import Settings
 from tests.programs import worker_process
 from tests.worlds import begin_world, send, settled, stream, worked_off

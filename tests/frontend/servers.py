@@ -19,8 +19,9 @@ import numpy as np
 import soundfile
 from pymongo import MongoClient
 
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from schemas.documents import CATALOGUE, TRACKS
 from schemas.recommendations import Cause, Item, Reason, Recommendations, Timings, encode
 from schemas.settings import Settings

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connections.documents import ensure_indexes, open_documents, wait_until_writable
-from connections.event_log import LogReader, LogWriter
+from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from schemas.settings import Settings
 from schemas.topics import PLAYS
 from stack.child import Child

@@ -116,7 +116,7 @@ async def test_nothing_older_and_nothing_corrupt_is_put_into_service(
 _KILLED = """
 import asyncio, os, signal, sys
 from connections.documents import open_documents
-from connections.event_log import LogWriter
+from connections.log_writer import LogWriter
 from schemas.settings import Settings
 from tests.training.test_publication import ASKED, model
 from training import publication

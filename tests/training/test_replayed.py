@@ -8,8 +8,8 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from agents.replay.run import Request, replay
-from connections.event_log import LogWriter
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from connections.snapshot_store import SnapshotStore
 from schemas import events
 from schemas.errors import InvalidSnapshot

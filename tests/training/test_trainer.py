@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from connections.documents import open_documents
-from connections.event_log import LogWriter
 from connections.log_topics import ensure_topics
+from connections.log_writer import LogWriter
 from connections.model_store import load_model, served
 from schemas import recommendations
 from schemas.settings import Settings
