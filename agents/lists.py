@@ -1,14 +1,15 @@
 """Lists: in which order they are ranked, how many at once, and which of them are brief."""
 
 import asyncio
-import itertools
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from agents.outbox import Outbox
-from agents.ranking.frames import Asked
+from agents.ranking.frames import Asked, Ranked
 from agents.ranking.ranker import Ranker
 from agents.serving import Serving
 from agents.wanted import Wanted, asked_now
@@ -45,9 +46,8 @@ class _Call:
 
 @dataclass(slots=True)
 class _Due:
-    """A list that is due: which one it is of all, what it is made from, and who waits for it."""
+    """A list that is due: what it is made from, and who waits for it."""
 
-    number: int
     wanted: Wanted
     asked: Asked
     state: PartitionState
@@ -79,9 +79,7 @@ class Lists:
         self.outbox = Outbox(writer)
         self._due: deque[_Due] = deque()
         self._newest: dict[str, _Due] = {}
-        self._numbers = itertools.count()
         self._under_way = 0
-        self._refusals = 0  # of batches; those that were under way then are ranked again, or would overtake
         self._before: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._roomy = asyncio.Event()
@@ -105,7 +103,7 @@ class Lists:
         call = _Call(len(wanted), acknowledged)
         model = self._serving.model(state)
         for one in wanted:
-            self._add(_Due(next(self._numbers), one, asked_now(state, one), state, model, whole, [call]))
+            self._add(_Due(one, asked_now(state, one), state, model, whole, [call]))
         self._changed.set()
         if len(self._due) >= _ROOM:
             self._roomy.clear()
@@ -118,10 +116,11 @@ class Lists:
         if waiting is None or due.wanted.event is None or waiting.wanted.event is None:
             self._due.append(due)
             self._newest[due.asked.user_id] = due
-        else:
+            return
+        waiting.calls += due.calls
+        if waiting.asked.offset <= due.asked.offset:
             waiting.wanted, waiting.asked, waiting.state = due.wanted, due.asked, due.state
             waiting.model, waiting.whole = due.model, due.whole
-            waiting.calls += due.calls
 
     async def run(self) -> None:
         """Have lists ranked for as long as the worker lives."""
@@ -162,35 +161,46 @@ class Lists:
         return batch
 
     async def _make(self, batch: list[_Due], before: asyncio.Task[None] | None) -> None:
-        model, refusals = batch[0].model, self._refusals
-        model_id = None if model is None else model.model_id
-        longest_ms = time.time() * 1000 - min(due.asked.accepted_ms for due in batch)
-        brief = not batch[0].whole and longest_ms > BRIEF_AFTER_MS
-        refused: InvalidModel | ModelNotHeld | None = None
-        try:
-            ranked = await self._ranker.rank(model_id, [due.asked for due in batch], brief=brief)
-        except (InvalidModel, ModelNotHeld) as error:
-            refused = error
+        """Have a batch ranked, and send it after the one before."""
+        made = await self._rank(batch)
         if before is not None:
             await asyncio.wait({before})
-        if refused is not None:
+        if made is not None:
+            self._put(batch, *made)
+        else:
+            await self._make_again(batch)
+
+    async def _make_again(self, batch: list[_Due]) -> None:
+        """Have lists ranked by the model that serves now; the batches after them wait."""
+        while batch:
+            for due in batch:
+                due.model = self._serving.model(due.state)
+            _, by_one_model = next(groupby(batch, key=attrgetter("model")))
+            some = list(by_one_model)
+            if (made := await self._rank(some)) is not None:
+                self._put(some, *made)
+                batch = batch[len(some) :]
+
+    async def _rank(self, batch: list[_Due]) -> tuple[Ranked, bool] | None:
+        """Return what was ranked and whether it is brief; None where the model cannot rank."""
+        model = batch[0].model
+        longest_ms = time.time() * 1000 - min(due.asked.accepted_ms for due in batch)
+        brief = not batch[0].whole and longest_ms > BRIEF_AFTER_MS
+        model_id = None if model is None else model.model_id
+        try:
+            return await self._ranker.rank(model_id, [due.asked for due in batch], brief=brief), brief
+        except InvalidModel as error:
             assert model is not None
-            if isinstance(refused, InvalidModel):
-                self._serving.refuse(model.model_id, refused)
-            self._refusals += 1
-        if refusals != self._refusals:
-            self._again(batch)
-            return
+            self._serving.refuse(model.model_id, error)
+        except ModelNotHeld:
+            pass  # a newer one serves
+        return None
+
+    def _put(self, batch: list[_Due], ranked: Ranked, brief: bool) -> None:
         for due, message in zip(batch, ranked.messages, strict=True):
             self.outbox.put(due.asked.user_id, due.asked.offset, message)
-            self._note_owed(due, model_id, brief, ranked.ranked_ms)
+            self._note_owed(due, brief, ranked.ranked_ms)
             self._ranked(due)
-
-    def _again(self, batch: list[_Due]) -> None:
-        """Have lists ranked by the model that serves now, in the place that they had."""
-        for due in batch:
-            due.model = self._serving.model(due.state)
-        self._due = deque(sorted([*batch, *self._due], key=lambda due: due.number))
 
     def _ranked(self, due: _Due) -> None:
         for call in due.calls:
@@ -198,11 +208,14 @@ class Lists:
             if not call.left:
                 self.outbox.settle_when_sent(call.acknowledged)
 
-    def _note_owed(self, due: _Due, model_id: str | None, brief: bool, ranked_ms: float) -> None:
-        self.owed.pop(due.asked.user_id, None)
+    def _note_owed(self, due: _Due, brief: bool, ranked_ms: float) -> None:
+        user_id = due.asked.user_id
+        self.owed.pop(user_id, None)
         if brief:
-            self.last_brief_ms = ranked_ms
-            self.owed[due.asked.user_id] = Owed(due.asked.partition, due.wanted, model_id)
+            self.last_brief_ms = max(self.last_brief_ms, ranked_ms)
+            if user_id not in self._newest:  # else a newer list of the user is on its way
+                model_id = None if due.model is None else due.model.model_id
+                self.owed[user_id] = Owed(due.asked.partition, due.wanted, model_id)
             if len(self.owed) > _OWED:
                 self.owed.popitem(last=False)
 

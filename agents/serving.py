@@ -25,7 +25,7 @@ PATIENCE_S = 1.0
 
 
 class Serving:
-    """Has the ranking process hold catalogue, charts, and the models in use. Run ``run`` beside it.
+    """Has the ranking processes hold catalogue, charts, and the models in use. Run ``run`` beside it.
 
     A model that cannot be loaded leaves the one before it in service and is tried again; an invalid one is
     not. Which one that is, is noted in MongoDB: a worker that begins later finds it there. Two models are in
@@ -60,6 +60,7 @@ class Serving:
         self._wanted: set[str] = set()
         self._invalid: set[str] = set()
         self._served: dict[int, str] = {}
+        self._prepared: set[int] = set()
         self._loading = asyncio.Lock()
         self._stand_in: str | None = None
         self._noted: str | None = None
@@ -85,14 +86,22 @@ class Serving:
         return self._served.get(partition)
 
     async def prepare(self, state: PartitionState) -> None:
-        """Load the active model of a partition that has just come, before its first list; try once."""
-        waiting = state.model_id in self._wanted or self._comes(state.model_id)
-        if not waiting and state.partition not in self._served:
-            await self.want(state.model_id)
+        """Load the active model of a partition that has just come, before its first list; try once.
+
+        The first list also waits for a model that became active just before, however long it takes: nothing
+        serves yet, and a worker that begins again after a bad model would answer by charts.
+        """
+        if state.partition not in self._served:
+            if self._switch is not None and self._comes(state.model_id):
+                if state.partition not in self._prepared:
+                    await asyncio.wait({self._switch[1]})
+            elif state.model_id not in self._wanted:
+                await self.want(state.model_id)
+        self._prepared.add(state.partition)
 
     @property
     def models_alive(self) -> int:
-        """Number of models in memory, whoever holds them, here or in the ranking process."""
+        """Number of models in memory, whoever holds them, here or in the ranking processes."""
         return max(len(self._alive), self._ranker.models_alive)
 
     async def switch(self, model_id: str) -> asyncio.Task[bool]:
@@ -201,7 +210,8 @@ class Serving:
             except DocumentsUnavailable as error:
                 _log.warning("catalogue and charts wait for MongoDB", error=str(error))
             self.looked.set()
-            await self._hold_stand_in()
+            async with self._loading:
+                await self._hold_stand_in()
             for model_id in sorted(self._wanted):
                 if await self.want(model_id):
                     await self._model_loaded(model_id)

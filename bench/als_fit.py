@@ -1,49 +1,39 @@
 """Fit time of our ALS: ``training.fit`` over Spark's defaults, same data; implicit's ALS stated beside.
 
 ``ratio`` is our time over that of ``pyspark.ml`` ALS with its own defaults (lower is better), the median of
-the repeats, in which the sides take turns in one Spark session; ``cpu_ratio`` is the same of the processor
-time of the virtual machine, which other work on the machine moves less. ``equal`` says whether our NDCG@10,
-on a fifth of each user's tracks that a seeded draw held out, is at most 1e-3 below theirs: the two begin from
-other random numbers, one per block. Ours keeps its session's settings (no adaptive plans, no generated code,
-as many shuffle partitions as blocks), theirs gets Spark's. ``implicit``: seconds of implicit's conjugate
-gradients and Cholesky on as many threads, with its own weighting of the regularisation, so its NDCG@10 says
-only that it learned too.
+the repeats, in which the sides take turns, each in a warm virtual machine of its own; ``cpu_ratio`` is the
+same of the processor time of the virtual machines, which other work moves less. ``equal`` says whether our
+NDCG@10, on a fifth of each user's tracks that a seeded draw held out, is at most 1e-3 below theirs: the two
+begin from other random numbers, one per block. Ours has the session of a training (OpenBLAS, another
+collector, no adaptive plans, as many shuffle partitions as blocks), theirs Spark's own. ``implicit``: seconds
+of implicit's conjugate gradients and Cholesky on as many threads, with its own weighting of the
+regularisation, so its NDCG@10 says only that it learned too.
 """
 
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyspark import SparkContext
-from pyspark.ml.recommendation import ALS, ALSModel
-from pyspark.sql import DataFrame, SparkSession
 from scipy.sparse import csr_matrix
 
+from bench._als_side import Factors, side
 from bench._plays import synthetic_plays
+from connections.native_blas import native_blas
 from recommender.metrics import ndcg_at_k
 from schemas.errors import MissingRequirement
 from schemas.settings import Settings
 from training.configuration import TrainingConfig
-from training.fit import fit
-from training.session import spark_session
 
 K = 10
 TOLERANCE = 1e-3
-_SPARKS_OWN = {
-    "spark.sql.adaptive.enabled": "true",
-    "spark.sql.codegen.wholeStage": "true",
-    "spark.sql.shuffle.partitions": "200",
-}
-Factors = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def run(arguments: list[str]) -> dict[str, Any]:
@@ -73,32 +63,24 @@ def run(arguments: list[str]) -> dict[str, Any]:
         config = TrainingConfig.from_settings(
             settings, rank=options.rank, max_iter=options.max_iter, blocks=options.blocks
         )
-        with spark_session(settings, blocks=config.blocks) as spark:
-            found = _measured(spark, config, training, hidden, options.repeats)
+        found = _measured(settings, config, training, hidden, options.repeats)
     return found | {"implicit": _implicit(config, training, hidden, options.cores), "plays": plays.num_rows}
 
 
 def _measured(
-    spark: SparkSession, config: TrainingConfig, training: pa.Table, hidden: pa.Table, repeats: int
+    settings: Settings, config: TrainingConfig, training: pa.Table, hidden: pa.Table, repeats: int
 ) -> dict[str, Any]:
-    own = {name: spark.conf.get(name) for name in _SPARKS_OWN}
-    ratings = spark.createDataFrame(training).repartition(config.blocks).cache()
-    ratings.count()
-    sides: dict[str, tuple[dict[str, str], Callable[[], ALSModel]]] = {
-        "ours": ({n: str(v) for n, v in own.items()}, lambda: fit(ratings, config, config.rank).spark_model),
-        "spark": (_SPARKS_OWN, partial(_defaults, ratings, config)),
-    }
-    models = {}
-    for side, (_, work) in sides.items():  # the compiler of the virtual machine warms up on both
-        models[side] = work()
-    spent: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
-    for turn in range(repeats):
-        for side in sorted(sides, reverse=turn % 2 == 1):
-            values, work = sides[side]
-            for name, value in values.items():
-                spark.conf.set(name, value)
-            spent[side].append(_timed(work))
-    quality = {side: _ndcg(_factors(model, config.rank), training, hidden) for side, model in models.items()}
+    plays = settings.data_dir / "training.parquet"
+    pq.write_table(training, plays)
+    with ExitStack() as stack:
+        sides = {name: stack.enter_context(side(name, settings, config, plays)) for name in ("ours", "spark")}
+        spent: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+        for side_ in sides.values():  # the compiler of the virtual machine warms up on both
+            side_.fit()
+        for turn in range(repeats):
+            for name in sorted(sides, reverse=turn % 2 == 1):
+                spent[name].append(sides[name].fit())
+        quality = {name: _ndcg(side_.factors(), training, hidden) for name, side_ in sides.items()}
     pairs = list(zip(spent["ours"], spent["spark"], strict=True))
     ratios = [ours[0] / theirs[0] for ours, theirs in pairs]
     return {
@@ -107,52 +89,15 @@ def _measured(
         "high": round(max(ratios), 3),
         "equal": quality["ours"] >= quality["spark"] - TOLERANCE,
         "cpu_ratio": round(float(np.median([ours[1] / theirs[1] for ours, theirs in pairs])), 3),
-        "ndcg_at_10": {side: round(value, 5) for side, value in quality.items()},
-        "seconds": {side: [round(one[0], 2) for one in times] for side, times in spent.items()},
-        "cpu_seconds": {side: [round(one[1], 2) for one in times] for side, times in spent.items()},
+        "ndcg_at_10": {name: round(value, 5) for name, value in quality.items()},
+        "seconds": {name: [round(one[0], 2) for one in times] for name, times in spent.items()},
+        "cpu_seconds": {name: [round(one[1], 2) for one in times] for name, times in spent.items()},
         "blocks": config.blocks,
+        "native_blas": native_blas() is not None,
         "rank": config.rank,
         "max_iter": config.max_iter,
         "versions": {name: version(name) for name in ("pyspark", "implicit", "numpy")},
     }
-
-
-def _defaults(ratings: DataFrame, config: TrainingConfig) -> ALSModel:
-    als = ALS(
-        userCol="user",
-        itemCol="item",
-        ratingCol="rating",
-        implicitPrefs=True,
-        rank=config.rank,
-        regParam=config.reg_param,
-        alpha=config.alpha,
-        maxIter=config.max_iter,
-        seed=config.seed,
-    )
-    model = als.fit(ratings)
-    model.itemFactors.toArrow()
-    return model
-
-
-def _timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Return seconds, and seconds of the virtual machine's processor time."""
-    gateway: Any = SparkContext._gateway
-    machine = psutil.Process(gateway.proc.pid)
-    before, began = machine.cpu_times(), time.perf_counter()
-    work()
-    after, seconds = machine.cpu_times(), time.perf_counter() - began
-    return seconds, after.user + after.system - before.user - before.system
-
-
-def _factors(model: ALSModel, rank: int) -> Factors:
-    """Return the factors of users and items by their dense ids; zero where the model has none."""
-    both = []
-    for table in (model.userFactors.toArrow(), model.itemFactors.toArrow()):
-        ids = table["id"].to_numpy()
-        rows = np.zeros((ids.max() + 1, rank), np.float32)
-        rows[ids] = table["features"].combine_chunks().flatten().to_numpy().reshape(-1, rank)
-        both.append(rows)
-    return both[0], both[1]
 
 
 def _ndcg(factors: Factors, training: pa.Table, hidden: pa.Table) -> float:

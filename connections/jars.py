@@ -5,6 +5,7 @@
 
 import hashlib
 import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +16,36 @@ _ROOT = Path(__file__).resolve().parent.parent
 LOCK = _ROOT / "stack" / "jars.lock"
 KAFKA = "kafka"
 SPARK = "spark"
+BLAS = "blas"
+"""Machine code, a jar for each kind of machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One line of the lock: ``sha256`` is hexadecimal."""
+    """One line of the lock: ``sha256`` is hexadecimal; ``classifier`` names a kind of machine, "" all."""
 
     group: str
     organisation: str
     name: str
     version: str
     sha256: str
+    classifier: str = ""
 
     @property
     def file_name(self) -> str:
         """Name in the cache."""
-        return f"{self.name}-{self.version}.jar"
+        return "-".join(filter(None, (self.name, self.version, self.classifier))) + ".jar"
+
+    @property
+    def suits(self) -> bool:
+        """Whether this machine can use it."""
+        return self.classifier in ("", this_machine())
+
+
+def this_machine() -> str:
+    """Return the classifier of jars with machine code for this machine."""
+    processor = {"amd64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return f"{platform.system().lower()}-{processor}"
 
 
 def cache_dir() -> Path:

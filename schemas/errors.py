@@ -12,7 +12,7 @@
     │   │   └── LogBroken          a producer that cannot go on                -> the program ends
     │   └── DocumentsUnavailable   MongoDB
     ├── Stalled              a worker that stands still without a reason         -> it ends, exit 75
-    ├── RankingEnded         a worker's ranking process that is gone             -> the worker ends
+    ├── RankingEnded         one of a worker's ranking processes is gone            -> the worker ends
     ├── LogMismatch          the log is not the one that the state was made from -> the program ends
     ├── HoleInLog            a record that does not follow the position          -> the partition is restored
     ├── InvalidModel         a model that is missing, corrupt or refused         -> the old model stays
@@ -58,11 +58,11 @@ class DocumentsUnavailable(Unavailable):
 
 
 class RankingEnded(SegueError):
-    """The process that ranks for a worker is gone; the next worker starts another."""
+    """A process that ranks for a worker is gone; the next worker starts others."""
 
 
 class ModelNotHeld(SegueError):
-    """The process that ranks for a worker has let go of a model."""
+    """What ranks for a worker has let go of a model."""
 
 
 class Stalled(SegueError):

@@ -13,12 +13,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from connections.jars import KAFKA, LOCK, SPARK, Jar, cache_dir, is_pinned, read_lock
+from connections.jars import BLAS, KAFKA, LOCK, SPARK, Jar, cache_dir, is_pinned, read_lock
+from connections.native_blas import native_blas
 from schemas.errors import MissingRequirement, SegueError
 from stack.java import find_java
 
 _FETCHERS = 4  # Ivy spends its time waiting for one small file after another
 _FETCH_TIMEOUT_S = 300.0
+_FILE_NAME = "[artifact]-[revision](-[classifier]).[ext]"  # as ``Jar.file_name``
 
 
 def ensure_jars(
@@ -39,7 +41,7 @@ def ensure_jars(
     """
     folder = folder or cache_dir() / "jars"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = [jar for jar in read_lock(lock) if jar.group in groups]
+    wanted = [jar for jar in read_lock(lock) if jar.group in groups and jar.suits]
     missing = _missing(wanted, folder)
     if missing and say is not None:
         say(f"fetching {len(missing)} of {len(wanted)} jars")
@@ -79,7 +81,12 @@ def _fetch(java: Path, ivy: Path, jars: Sequence[Jar], folder: Path) -> None:
         work = Path(name)
         (work / "ivy.xml").write_text(_ivy_file(jars), encoding="utf-8")
         command = [str(java), "-jar", str(ivy), "-cache", str(work / "cache"), "-ivy", str(work / "ivy.xml")]
-        command += ["-confs", "default", "-retrieve", f"{work}/lib/[artifact]-[revision].[ext]"]
+        command += [
+            "-confs",
+            "default",
+            "-retrieve",
+            f"{work}/lib/{_FILE_NAME}",
+        ]
         try:
             subprocess.run(command, capture_output=True, timeout=_FETCH_TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired:
@@ -93,14 +100,23 @@ def _fetch(java: Path, ivy: Path, jars: Sequence[Jar], folder: Path) -> None:
 def _ivy_file(jars: Sequence[Jar]) -> str:
     lines = [
         f"<dependency org={quoteattr(jar.organisation)} name={quoteattr(jar.name)} "
-        f'rev={quoteattr(jar.version)} transitive="false" conf="default->master"/>'
+        f'rev={quoteattr(jar.version)} transitive="false" conf="default->master">'
+        f"{_artifact(jar)}</dependency>"
         for jar in jars
     ]
     return (
-        '<ivy-module version="2.0"><info organisation="segue" module="jars"/>'
+        '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">'
+        '<info organisation="segue" module="jars"/>'
         '<configurations><conf name="default"/></configurations>'
         f"<dependencies>{''.join(lines)}</dependencies></ivy-module>"
     )
+
+
+def _artifact(jar: Jar) -> str:
+    if not jar.classifier:
+        return ""
+    name = quoteattr(jar.name)
+    return f'<artifact name={name} type="jar" ext="jar" m:classifier={quoteattr(jar.classifier)}/>'
 
 
 def _ivy() -> Path:
@@ -114,12 +130,17 @@ def _ivy() -> Path:
 
 
 def main() -> int:
-    """Fetch and check every jar of the lock."""
+    """Fetch and check every jar of the lock; what only makes trainings faster may be missing."""
     try:
         ensure_jars((KAFKA, SPARK), say=print)
     except SegueError as error:
         print(error, file=sys.stderr)
         return 1
+    try:
+        ensure_jars((BLAS,), say=print)
+        native_blas()  # unpacked now, where the cache can be written to
+    except SegueError as error:
+        print(f"trainings will take longer, without OpenBLAS: {error}")
     return 0
 
 

@@ -20,7 +20,9 @@ from connections.jars import Jar, cache_dir, read_lock
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = ROOT / "NOTICE"
 LOCKS = ("requirements.lock", "requirements-node.lock", "requirements-dev.lock", "requirements-bench.lock")
-REFUSED = re.compile(r"\b(A?GPL|GNU (Affero )?General Public)", re.IGNORECASE)
+# GCC's runtime libraries may be used by any program: that is what their exception says
+_RUNTIME = "GPL-3.0-or-later WITH GCC-exception-3.1"
+REFUSED = re.compile(rf"\b(?!{re.escape(_RUNTIME)})(A?GPL|GNU (Affero )?General Public)", re.IGNORECASE)
 _HEAD = """\
 Segue
 Copyright the Segue authors
@@ -44,6 +46,7 @@ _ORGANISATIONS: Mapping[str, str] = {
     "com.dynatrace.hash4j": "Apache-2.0",
     "com.google.re2j": "BSD-3-Clause, Go licence",
     "com.yammer.metrics": "Apache-2.0",
+    "org.bytedeco": f"BSD-3-Clause (OpenBLAS), Apache-2.0; the Fortran runtime inside: {_RUNTIME}",
     "org.apache.kafka": "Apache-2.0",
     "org.apache.spark": "Apache-2.0",
     "org.mongodb": "Apache-2.0",

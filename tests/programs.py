@@ -59,7 +59,9 @@ class WorkerProcess:
     def ranking(self) -> list[psutil.Process]:
         """Return the processes that rank for it."""
         assert self.process is not None
-        return psutil.Process(self.process.pid).children()
+        found = psutil.Process(self.process.pid).children()
+        assert len(found) == self.settings.ranking_processes
+        return found
 
     def runs(self) -> bool:
         """Return whether it was started and has not ended."""

@@ -1,1 +1,1 @@
-"""The ranking process of a worker: it holds the models, and makes messages of histories."""
+"""The ranking processes of a worker: they hold the models, and make messages of histories."""

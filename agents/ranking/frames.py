@@ -1,4 +1,4 @@
-"""What a worker and its ranking process say to each other, over a pair of sockets between just these two.
+"""What a worker and a ranking process say to each other, over a pair of sockets between just these two.
 
 A frame is its length and a pickle: both ends are the same program, and nobody else has the sockets.
 """

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +12,7 @@ _STOP_S = 5.0
 
 
 class RankingProgram:
-    """One running process. Use as a context manager: at the end it is closed."""
+    """One running process; at the end it is to be closed, and waited for."""
 
     def __init__(self) -> None:
         ours, its = socket.socketpair()
@@ -25,16 +25,14 @@ class RankingProgram:
             )
         self.connection = ours
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection, at which the process ends, and wait for that."""
+    def close(self) -> None:
+        """Close the connection, at which the process ends."""
         self.connection.close()
+
+    def wait(self, seconds: float) -> None:
+        """Return when the process has ended; after some seconds it is killed."""
         try:
-            self.process.wait(_STOP_S)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -55,7 +53,9 @@ class RankingPrograms:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close all of them."""
-        with ExitStack() as stack:
-            for program in self.each:
-                stack.enter_context(program)
+        """Close all of them, and wait for their end."""
+        for program in self.each:
+            program.close()
+        until = time.monotonic() + _STOP_S
+        for program in self.each:
+            program.wait(max(0.0, until - time.monotonic()))

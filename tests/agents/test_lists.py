@@ -54,14 +54,16 @@ async def publish(database: Database, generation: str) -> str:
     return str(document["_id"])
 
 
+async def lists_sent_to(settings: Settings, user: int) -> list[Recommendations]:
+    records = await records_of(settings, RECOMMENDATIONS)
+    return [decode_recommendations(value or b"") for key, value in records if key == user_id(user).encode()]
+
+
 async def lists_of(settings: Settings, user: int, seq: int, whole: bool) -> list[Recommendations]:
     """Return the lists sent for an event of a user, once one is there that is whole (or brief)."""
     found: list[Recommendations] = []
     for _ in range(200):
-        records = await records_of(settings, RECOMMENDATIONS)
-        lists = [
-            decode_recommendations(value or b"") for key, value in records if key == user_id(user).encode()
-        ]
+        lists = await lists_sent_to(settings, user)
         found = [one for one in lists if one.cause is not None and one.cause.seq == seq]
         if any(one.brief != whole for one in found):
             return found
@@ -115,10 +117,13 @@ async def test_plays_that_come_while_a_list_waits_are_answered_by_one_list(worke
                 await folded(worker, offsets[-1])
 
     await lists_of(worker.settings, 3, 6, whole=True)
-    records = await records_of(worker.settings, RECOMMENDATIONS)
-    found = [decode_recommendations(value or b"") for key, value in records if key == user_id(3).encode()]
+    found = await lists_sent_to(worker.settings, 3)
     # one for each ranking process was on its way already
-    assert [one.offset for one in found] == [*offsets[: len(worker.ranking())], offsets[-1]]
+    middle = offsets[len(worker.ranking()) : -1]
+    assert middle
+    assert not {one.offset for one in found} & set(middle)
+    assert [one.offset for one in found] == sorted(one.offset for one in found)
+    assert found[-1].offset == offsets[-1]
     settled_audit = await settled(worker.settings, [worker.port], worked_off)
     assert (settled_audit["applied"], settled_audit["lists_behind"]) == (6, 0)
 
@@ -133,10 +138,10 @@ async def test_a_list_that_is_ranked_sooner_than_the_one_before_is_not_sent_soon
             second = await writer.append_event(user_id(4), play(2, seq=2, server_time_ms=NOW_MS))
             await folded(worker, second)
             await asyncio.sleep(1.0)  # far more than the other process needs
+            assert await lists_sent_to(worker.settings, 4) == []
 
     await lists_of(worker.settings, 4, 2, whole=False)
-    records = await records_of(worker.settings, RECOMMENDATIONS)
-    found = [decode_recommendations(value or b"") for key, value in records if key == user_id(4).encode()]
+    found = await lists_sent_to(worker.settings, 4)
     assert [one.offset for one in found if one.brief] in ([first, second], [second])
 
 

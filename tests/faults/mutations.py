@@ -216,8 +216,8 @@ MUTATIONS = (
         ("tests/agents/test_list_order.py", "tests/agents/test_lists.py"),
     ),
     Mutation(
-        "what was under way at a refusal is not ranked again",
-        (Edit("agents/lists.py", "if refusals != self._refusals:", "if refused is not None:"),),
+        "what was refused is ranked again after the others",
+        (Edit("agents/lists.py", "await self._make_again(batch)", "self._due.extend(batch)"),),
         ("tests/agents/test_list_order.py",),
     ),
     Mutation(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.jars import KAFKA, LOCK, SPARK, Jar, jar_paths, read_lock
+from connections.jars import BLAS, KAFKA, LOCK, SPARK, Jar, jar_paths, read_lock, this_machine
 from schemas.errors import MissingRequirement
 from stack import jars
 from stack.jars import ensure_jars
@@ -13,11 +13,21 @@ from stack.jars import ensure_jars
 
 def test_every_jar_of_the_lock_is_pinned_by_version_and_hash() -> None:
     lock = read_lock()
-    assert {jar.group for jar in lock} == {KAFKA, SPARK}
+    assert {jar.group for jar in lock} == {KAFKA, SPARK, BLAS}
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in lock)
     names = [jar.file_name for jar in lock]
     assert len(names) == len(set(names))
     assert "://" not in LOCK.read_text(encoding="utf-8")
+
+
+def test_machine_code_is_fetched_for_this_machine_alone(tmp_path: Path) -> None:
+    lock = tmp_path / "jars.lock"
+    lock.write_text(f"blas a b 1 {'0' * 64} another-machine\n")
+
+    assert ensure_jars((BLAS,), folder=tmp_path, lock=lock) == []
+    mine = [jar for jar in read_lock() if jar.group == BLAS and jar.suits]
+    assert [jar.classifier for jar in mine] == [this_machine()]
+    assert mine[0].file_name == f"openblas-{mine[0].version}-{this_machine()}.jar"
 
 
 def test_a_complete_cache_needs_neither_java_nor_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from agents.ranking.frames import Asked
-from agents.ranking.program import RankingProgram, RankingPrograms
+from agents.ranking.program import RankingPrograms
 from agents.ranking.ranker import Ranker
 from agents.ranking.shared_model import mapped, share
 from recommender.catalogue import Catalogue, Charts
@@ -174,17 +174,19 @@ async def refused(ranker: Ranker) -> "weakref.ref[Model]":
 async def test_a_process_that_dies_fails_all_that_waits_for_it(ranker: Ranker) -> None:
     await ranker.surround(CATALOGUE, CHARTS)
     os.kill(ranker.pids[0], signal.SIGSTOP)
-    waiting = asyncio.create_task(ranker.rank(None, [asked_by(1, tracks=3)], brief=False))
+    waiting = [asyncio.create_task(ranker.rank(None, [asked_by(1, tracks=3)], brief=False))]
     watching = asyncio.create_task(ranker.run())
     await asyncio.sleep(0.05)
     # the other one is idle, and ranks
     assert len((await ranker.rank(None, [asked_by(2, tracks=3)], brief=False)).messages) == 1
-    assert not waiting.done()
-    assert not watching.done()
+    waiting.append(asyncio.create_task(ranker.hold(model_of(1))))  # every process has to hold it
+    waiting.append(asyncio.create_task(ranker.keep([])))
+    await asyncio.sleep(0.05)
+    assert not any(task.done() for task in (*waiting, watching))
 
     os.kill(ranker.pids[0], signal.SIGKILL)
 
-    for task in (waiting, watching):
+    for task in (*waiting, watching):
         with pytest.raises(RankingEnded, match=str(ranker.pids[0])):
             await asyncio.wait_for(task, 10)
 
@@ -197,9 +199,19 @@ async def test_a_defect_in_the_process_is_told_with_its_place(ranker: Ranker) ->
 
 
 def test_the_process_ends_with_the_one_that_it_ranks_for() -> None:
-    with RankingProgram() as program:
-        program.connection.close()
-        assert program.process.wait(20) == 0
+    with RankingPrograms(2) as programs:
+        for program in programs.each:
+            program.connection.close()
+            assert program.process.wait(20) == 0
+
+
+def test_programs_that_do_not_end_are_killed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.ranking.program._STOP_S", 0.5)
+    with RankingPrograms(2) as programs:
+        for program in programs.each:
+            program.process.send_signal(signal.SIGSTOP)
+
+    assert [program.process.returncode for program in programs.each] == [-signal.SIGKILL] * 2
 
 
 def test_a_shared_model_equals_the_one_that_was_given_and_is_one_memory() -> None:
