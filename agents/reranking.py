@@ -48,7 +48,9 @@ class Reranking:
             while self._lists.owed and time.time() * 1000 - self._lists.last_brief_ms > CALM_MS:
                 began = time.monotonic()
                 async with self._one:
-                    await self._make_whole(next(iter(self._lists.owed.values())).partition)
+                    # what was owed may have been answered by newer lists meanwhile
+                    if (owed := next(iter(self._lists.owed.values()), None)) is not None:
+                        await self._make_whole(owed.partition)
                 await asyncio.sleep(time.monotonic() - began)
 
     async def _make_whole(self, partition: int) -> None:

@@ -18,10 +18,11 @@ from connections.model_store import load_model, save_model
 from recommender.model import Model
 from schemas import events
 from schemas.documents import CATALOGUE
+from schemas.recommendations import decode_recommendations
 from schemas.settings import Settings
-from schemas.topics import PLAYS
+from schemas.topics import PLAYS, RECOMMENDATIONS
 from tests.builders import play, user_id
-from tests.worlds import TRACKS_MADE, begin_world, made_model, newest_lists
+from tests.worlds import TRACKS_MADE, begin_world, made_model, newest_lists, records_of
 
 pytestmark = pytest.mark.slow
 USERS = range(1, 41)
@@ -154,6 +155,29 @@ async def test_events_are_answered_while_a_model_comes_and_it_brings_lists_of_it
     may_end.set()
     await stage.answered(coming)
     assert stage.models_alive() == (1 if first else 2)
+
+
+async def test_the_first_lists_of_a_partition_wait_for_a_model_however_long_it_comes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that begins again amid an activation does not answer by charts for a moment."""
+    may_end = asyncio.Event()
+
+    async def slow(database: Database, model_id: str, **given: Any) -> Model:
+        await may_end.wait()
+        return await load_model(database, model_id, **given)
+
+    monkeypatch.setattr(agents.serving, "load_model", slow)
+    monkeypatch.setattr(agents.serving, "PATIENCE_S", 0.01)
+    coming = await stage.activate()
+    await stage.plays(1)
+    await stage.looked_again(2.0)  # far more than a list needs
+    assert await records_of(stage.worker.settings, RECOMMENDATIONS) == []
+
+    may_end.set()
+    await stage.answered(coming)
+    records = await records_of(stage.worker.settings, RECOMMENDATIONS)
+    assert {decode_recommendations(value or b"").model_id for _, value in records} == {coming}
 
 
 def _folded(worker: Worker) -> int:
