@@ -7,7 +7,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from connections.log_fetch import Record, fetched
@@ -36,6 +36,21 @@ def topic_name(settings: Settings, topic: Topic) -> str:
     return settings.topic_prefix + topic.name
 
 
+async def start(settings: Settings, client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Start a client of the broker.
+
+    Raises
+    ------
+    LogUnavailable
+        Kafka does not answer.
+    """
+    try:
+        await client.start()
+    except KafkaError as error:
+        await client.stop()
+        raise LogUnavailable(f"Kafka does not answer at {settings.kafka_address}: {error}") from error
+
+
 class LogReader:
     """A consumer without a group that reads ranges of one topic."""
 
@@ -51,13 +66,7 @@ class LogReader:
             enable_auto_commit=False,
             auto_offset_reset="none",
         )
-        try:
-            await consumer.start()
-        except KafkaError as error:
-            await consumer.stop()
-            raise LogUnavailable(
-                f"Kafka does not answer at {self._settings.kafka_address}: {error}"
-            ) from error
+        await start(self._settings, consumer)
         self._consumer = consumer
         return self
 

@@ -8,7 +8,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from connections.event_log import topic_name
+from connections.event_log import start, topic_name
 from connections.log_batches import MAX_BATCH_BYTES, append_all
 from schemas import events
 from schemas.errors import LogBroken, LogUnavailable
@@ -42,13 +42,7 @@ class LogWriter:
             max_request_size=_MAX_REQUEST_BYTES,
             request_timeout_ms=int(self._timeout_s * 1000),
         )
-        try:
-            await producer.start()
-        except KafkaError as error:
-            await producer.stop()
-            raise LogUnavailable(
-                f"Kafka does not answer at {self._settings.kafka_address}: {error}"
-            ) from error
+        await start(self._settings, producer)
         self._producer = producer
         return self
 
