@@ -23,6 +23,9 @@ def test_no_dependency_has_a_licence_that_segue_refuses() -> None:
     assert [d for d in licences.dependencies() if licences.REFUSED.search(d.licence)] == []
     assert licences.REFUSED.search("GPL-3.0-only")
     assert licences.REFUSED.search("GNU General Public License v2 (GPLv2)")
+    assert licences.REFUSED.search("GPL-3.0-or-later")
+    assert licences.REFUSED.search("GPL-2.0-only and GPL-3.0-or-later WITH GCC-exception-3.1")
+    assert not licences.REFUSED.search("GPL-3.0-or-later WITH GCC-exception-3.1")
     assert not licences.REFUSED.search("LGPL-2.1-or-later")
 
 
