@@ -47,8 +47,9 @@ class Training:
     """Runs trainings on one world, and looks at what they left."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
+        # so many iterations that another seed gives a model as good: with two the gate may refuse it
         self.settings = settings.model_copy(
-            update={"rank": 6, "max_iter": 2, "spark_memory": "512m", "models_kept": 2}
+            update={"rank": 6, "max_iter": 10, "spark_memory": "512m", "models_kept": 2}
         )
         self.database = database
 
