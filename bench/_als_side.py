@@ -1,8 +1,9 @@
-"""One side of ``als-fit``: a process with a Spark of its own, which fits when it is told to."""
+"""A process with a Spark of its own, which fits when it is told to: one side of a comparison of fits."""
 
 import multiprocessing
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,11 +49,25 @@ class Side:
 
 
 @contextmanager
-def side(name: str, settings: Settings, config: TrainingConfig, plays: Path) -> Iterator[Side]:
-    """Yield a side, "ours" or "spark"; ``plays`` is a Parquet file of user, item and rating."""
+def side(
+    name: str,
+    settings: Settings,
+    config: TrainingConfig,
+    plays: Path,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Side]:
+    """Yield a side, "spark" (its defaults) or another name (ours).
+
+    Parameters
+    ----------
+    plays : a Parquet file of user, item and rating
+    environment : variables of the process beside those of this one
+    """
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(there, name, settings, config, plays), daemon=True)
+    process = spawn.Process(
+        target=_serve, args=(there, name, settings, config, plays, dict(environment or {})), daemon=True
+    )
     process.start()
     there.close()
     try:
@@ -64,8 +79,16 @@ def side(name: str, settings: Settings, config: TrainingConfig, plays: Path) -> 
             process.kill()
 
 
-def _serve(told: Connection, name: str, settings: Settings, config: TrainingConfig, plays: Path) -> None:
-    ours = name == "ours"
+def _serve(
+    told: Connection,
+    name: str,
+    settings: Settings,
+    config: TrainingConfig,
+    plays: Path,
+    environment: Mapping[str, str],
+) -> None:
+    os.environ.update(environment)
+    ours = name != "spark"
     session = spark_session(settings, blocks=config.blocks) if ours else open_session(settings, "bench", {})
     with session as spark:
         ratings = spark.createDataFrame(pq.read_table(plays)).repartition(config.blocks).cache()

@@ -26,7 +26,7 @@ class _Head(msgspec.Struct):
 class Listener:
     """Two consumers without a group, at the end of both topics.
 
-    The plays' own consumer is the bare round trip: broker and client, and nothing between.
+    The plays' own consumer is the bare round trip: a record to the broker and back, and nothing between.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Listener:
         """Forget what was heard."""
         self._lists: dict[str, list[tuple[int, float]]] = {}
         self._plays: dict[tuple[str, int], float] = {}
-        self._accepted: list[tuple[str, int, float]] = []
+        self._accepted: list[tuple[str, int, float, float]] = []
         self._awaited: dict[str, tuple[int, asyncio.Future[None]]] = {}
         self._last = time.perf_counter()
         self.with_model = False
@@ -78,10 +78,10 @@ class Listener:
         for consumer in self._consumers:
             await consumer.stop()
 
-    def accepted(self, users: list[str], offsets: list[int]) -> None:
-        """Note that plays were acknowledged just now."""
+    def accepted(self, users: list[str], offsets: list[int], began: float) -> None:
+        """Note that plays were acknowledged just now, which were appended at ``began``."""
         now = time.perf_counter()
-        self._accepted.extend((who, offset, now) for who, offset in zip(users, offsets, strict=True))
+        self._accepted.extend((who, offset, now, began) for who, offset in zip(users, offsets, strict=True))
 
     async def list_of(self, who: str, offset: int) -> None:
         """Return when a list of this user is heard that reflects ``offset``."""
@@ -100,21 +100,23 @@ class Listener:
         """Return latencies in milliseconds.
 
         ``answered`` counts plays with a list that names just their offset; the latency of a play is that of
-        the first list that reflects it.
+        the first list that reflects it. ``list_ms`` begins when the play was accepted; ``trip_ms`` when it
+        was appended, as ``bare_ms`` does, the round trip of the play itself.
         """
         exact = {(who, offset) for who, lists in self._lists.items() for offset, _ in lists}
-        waits = []
-        for who, offset, at in self._accepted:
+        waits, trips = [], []
+        for who, offset, accepted, began in self._accepted:
             later = [heard for reflected, heard in self._lists.get(who, ()) if reflected >= offset]
             if later:
-                waits.append(1000.0 * (min(later) - at))
+                waits.append(1000.0 * (min(later) - accepted))
+                trips.append(1000.0 * (min(later) - began))
         self.all_reflected = self.all_reflected and len(waits) == len(self._accepted)
-        bare = [1000.0 * (self._plays[w, o] - at) for w, o, at in self._accepted if (w, o) in self._plays]
+        bare = [1000.0 * (self._plays[w, o] - at) for w, o, _, at in self._accepted if (w, o) in self._plays]
         return {
-            "answered": sum((who, offset) in exact for who, offset, _ in self._accepted),
+            "answered": sum((who, offset) in exact for who, offset, *_ in self._accepted),
             "reflected": len(waits),
             "list_ms": _percentiles(waits),
-        } | ({} if self._loaded else {"bare_ms": _percentiles(bare)})
+        } | ({} if self._loaded else {"trip_ms": _percentiles(trips), "bare_ms": _percentiles(bare)})
 
     async def _follow(self, consumer: AIOKafkaConsumer, hear: Any) -> None:
         while True:

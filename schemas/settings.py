@@ -90,6 +90,13 @@ class Settings(BaseSettings):
     reg_param: float = Field(0.3, gt=0, description="regularisation of ALS, in Spark's weighting")
     alpha: float = Field(1.0, gt=0, description="confidence is 1 + alpha * |strength|")
     max_iter: int = Field(10, ge=1, le=15, description="ALS iterations")
+    als_blocks: int = Field(
+        2,
+        ge=1,
+        le=256,
+        description="blocks of users and of tracks in ALS, so the cores that a fit uses; with more than two the "
+        "last bits of a model depend on which of them is done first",
+    )
     seed: int = Field(20_260_501, description="seed of training and splits")
     models_kept: int = Field(5, ge=2, description="published models that are kept")
     train_min_users: int = Field(5, ge=2, description="users with interactions that a training needs")

@@ -9,6 +9,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import Any
 
+from connections.native_blas import native_blas
 from recommender.history import FOLD_VERSION
 from schemas.settings import Settings
 
@@ -38,7 +39,9 @@ class TrainingConfig:
     max_strength : |strength| is clipped to it
     min_users : users with a positive interaction that a training needs
     judged_users : most users that the judgement ranks
-    blocks : ALS blocks of users and of items
+    blocks : ALS blocks of users and of items. Spark adds up the blocks' Gramians as their tasks end
+        (``RDD.aggregate``): the sum of two is the same in either order, that of three is not, and now and
+        then a factor's last bit shows it
     checkpoint_interval : ALS iterations between two checkpoints
     split : ``latest`` of each user (drawn where times are not known), or ``global``: after one moment
     """
@@ -53,7 +56,7 @@ class TrainingConfig:
     max_listens_per_day: int = 2_880
     max_strength: float = 20.0
     judged_users: int = 20_000
-    blocks: int = 4
+    blocks: int = 2
     checkpoint_interval: int = 5
     split: Split = Split.LATEST
 
@@ -65,6 +68,7 @@ class TrainingConfig:
             reg_param=settings.reg_param,
             alpha=settings.alpha,
             max_iter=settings.max_iter,
+            blocks=settings.als_blocks,
             seed=settings.seed,
             min_users=settings.train_min_users,
         )
@@ -84,10 +88,14 @@ class TrainingConfig:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions and the platform that a fit depends on."""
-    found = {name: version(name) for name in _VERSIONED}
+    """Return the versions and the platform that a fit depends on.
+
+    Another kind of processor may add up in another order: ``bench.als_platforms`` says how little that moves.
+    """
+    found, library = {name: version(name) for name in _VERSIONED}, native_blas()
     return found | {
         "fold": FOLD_VERSION,
+        "blas": "java" if library is None else library.parent.name,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
     }

@@ -27,7 +27,7 @@ _DAMAGED = re.compile(r"schemas\.errors\.InvalidSnapshot: (.+)")
 
 
 @contextmanager
-def spark_session(settings: Settings, *, blocks: int = 4) -> Iterator[SparkSession]:
+def spark_session(settings: Settings, *, blocks: int = 2) -> Iterator[SparkSession]:
     """Yield a Spark session whose folders are removed afterwards.
 
     With one block the virtual machine uses its fast compiler and its smallest collector: that halves the
