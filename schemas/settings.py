@@ -94,8 +94,8 @@ class Settings(BaseSettings):
         2,
         ge=1,
         le=256,
-        description="blocks of users and of tracks in ALS, so the cores that a fit uses; with more than two the "
-        "last bits of a model depend on which of them is done first",
+        description="blocks of users and of tracks in ALS, so the cores that a fit uses; with more than two "
+        "the last bits of a model depend on which of them is done first",
     )
     seed: int = Field(20_260_501, description="seed of training and splits")
     models_kept: int = Field(5, ge=2, description="published models that are kept")
