@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -73,7 +74,7 @@ class Worker:
         self.lists = Lists(writer, self.serving, ranker, self._fail)
         self.dead_letters = DeadLetters(writer, topic_name(settings, PLAYS), generation)
         self.delivery = Delivery(self._fail)
-        charts = ChartPublisher(database, generation, lambda: self.serving.catalogue)
+        charts = ChartPublisher(database, generation, self.serving.known_catalogue)
         self.coordinator = Coordinator(settings, database, writer, self.store, generation, charts)
         self.beside = Beside()
         self.barriers = Barriers(self.store, self.coordinator, self.beside)
@@ -148,12 +149,14 @@ class Worker:
 
     def _observe(self, ends: Mapping[int, int]) -> Observation:
         held = {tp.partition: tp for tp in self.consumer.assignment() if self.consumer.delivering(tp)}
-        away = [service.waiting_for for service in (self.lists.outbox, self.archive, self.dead_letters)]
+        waiting = (self.lists.outbox, self.archive, self.dead_letters, self.serving)
+        away = [service.waiting_for for service in waiting]
         return Observation(
             ends={partition: ends[partition] for partition in held},
             positions={p: state.position for p, state in self.partitions.states.items()},
             committed={partition: self.consumer.committed(tp) for partition, tp in held.items()},
             restored=self.restorer.folded,
+            made_anew=self.reranking.made,
             waiting_for=next((name for name in away if name is not None), None),
         )
 
@@ -176,7 +179,9 @@ class Worker:
         await self._fold(message, records)
         # the stream hands on what it holds without giving way: a queue of chunks would be one long stop
         await asyncio.sleep(0)
-        self.delivery.end(message.partition, lambda: self.consumer.mark_done(message, next_offset))
+        # without the records: while lists are made anew after an activation many chunks wait to be done
+        done = partial(self.consumer.mark_done, message.tp, message.generation_id, next_offset)
+        self.delivery.end(message.partition, done)
 
     async def _fold(self, message: Any, records: Sequence[Record]) -> None:
         """Fold a chunk; nothing is raised into Faust, which would take the chunk for done.
@@ -237,4 +242,6 @@ class Worker:
 
     async def _on_revoked(self, *signal: Any, **__: Any) -> None:
         _, revoked = signal
-        self.partitions.release(tp.partition for tp in revoked)
+        gone = {tp.partition for tp in revoked}
+        self.partitions.release(gone)
+        self.lists.release(gone)

@@ -30,10 +30,13 @@ class ChartPublisher:
 
     Parameters
     ----------
-    catalogue : returns the catalogue as it is ranked with; its genres decide where a track counts
+    catalogue : returns the catalogue as it is ranked with, None while nobody knows it; its genres decide
+        where a track counts
     """
 
-    def __init__(self, database: Database, generation: str, catalogue: Callable[[], Catalogue]) -> None:
+    def __init__(
+        self, database: Database, generation: str, catalogue: Callable[[], Catalogue | None]
+    ) -> None:
         self._database = database
         self._counts = ChartCounts(database, generation)
         self._catalogue = catalogue
@@ -41,7 +44,7 @@ class ChartPublisher:
         self._published: tuple[Counted, str] | None = None
 
     async def publish(self, now_hour: int) -> bool:
-        """Count and publish; return False when there is more to count, then nothing was published.
+        """Count and publish; return False while more is to be counted, or no catalogue is known.
 
         Parameters
         ----------
@@ -53,9 +56,9 @@ class ChartPublisher:
             MongoDB did not answer.
         """
         counted = await self._counts.count(now_hour - WINDOW_HOURS, _BUDGET_S)
-        if counted is None:
-            return False
         catalogue = self._catalogue()
+        if counted is None or catalogue is None:
+            return False
         if self._published != (counted, catalogue.version):
             listeners = await self._counts.listeners()
             nodes = await self._genres(catalogue.version)

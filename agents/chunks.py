@@ -72,15 +72,19 @@ class ChunkConsumer(Consumer):
         self._done: dict[TP, int] = {}
         self._positioned: set[TP] = set()
 
-    def mark_done(self, message: Message, next_offset: int) -> bool:
+    def mark_done(self, tp: TP, generation_id: int, next_offset: int) -> bool:
         """Offer everything below ``next_offset`` for commit; return False if it is another's business by now.
 
         A chunk that was delivered before a rebalance is not committed: its partition may have moved.
+
+        Parameters
+        ----------
+        generation_id : of the rebalance after which the chunk was delivered
         """
-        current = message.generation_id == self.app.consumer_generation_id
-        if not (current and self.delivering(message.tp)):
+        current = generation_id == self.app.consumer_generation_id
+        if not (current and self.delivering(tp)):
             return False
-        self._done[message.tp] = max(next_offset, self._done.get(message.tp, 0))
+        self._done[tp] = max(next_offset, self._done.get(tp, 0))
         return True
 
     def committed(self, tp: TP) -> int:

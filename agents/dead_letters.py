@@ -18,6 +18,7 @@ _log = structlog.get_logger()
 _KEPT_BYTES = 65_536
 _REASON_CHARACTERS = 1_000
 _RETRY_S = 0.5
+_AT_ONCE = 100
 _Letter = tuple[bytes, bytes, asyncio.Future[None]]
 
 
@@ -55,24 +56,24 @@ class DeadLetters:
             await self._arrived.wait()
             self._arrived.clear()
             letters, self._waiting = self._waiting, []
-            for letter in letters:
-                await self._send(letter)
+            for start in range(0, len(letters), _AT_ONCE):
+                await self._send(letters[start : start + _AT_ONCE])
 
-    async def _send(self, letter: _Letter) -> None:
-        key, value, acknowledged = letter
+    async def _send(self, letters: Sequence[_Letter]) -> None:
         while True:
             try:
-                await self._writer.append(DEAD_LETTERS, [(key, value)])
+                await self._writer.append(DEAD_LETTERS, [(key, value) for key, value, _ in letters])
             except LogBroken:
                 raise  # the next worker has a new producer
             except LogUnavailable as error:
                 self.waiting_for = "Kafka"
-                _log.warning("dead letter waits for Kafka", error=str(error))
+                _log.warning("dead letters wait for Kafka", letters=len(letters), error=str(error))
                 await asyncio.sleep(_RETRY_S)
                 continue
             self.waiting_for = None
-            if not acknowledged.done():
-                acknowledged.set_result(None)
+            for _, _, acknowledged in letters:
+                if not acknowledged.done():
+                    acknowledged.set_result(None)
             return
 
     def _letter(self, partition: int, record: Record, folded: Folded) -> _Letter:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -218,6 +218,11 @@ class Lists:
                 self.owed[user_id] = Owed(due.asked.partition, due.wanted, model_id)
             if len(self.owed) > _OWED:
                 self.owed.popitem(last=False)
+
+    def release(self, partitions: Container[int]) -> None:
+        """Owe nothing in partitions that were revoked: their next state may be another."""
+        for user_id in [user_id for user_id, one in self.owed.items() if one.partition in partitions]:
+            del self.owed[user_id]
 
     def owed_with(self, partition: int, most: int) -> list[Wanted]:
         """Take what is owed in a partition; a model that ranks since then brings lists of its own."""

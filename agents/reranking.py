@@ -17,12 +17,17 @@ class Reranking:
     """Makes lists anew, a few users at a time, one partition after the other, resting as long as it works.
 
     Each list reflects the state of its moment and names its last offset, so it never replaces a newer one.
+
+    Attributes
+    ----------
+    made : lists made anew since the start
     """
 
     def __init__(self, partitions: Partitions, lists: Lists) -> None:
         self._partitions = partitions
         self._lists = lists
         self._one = asyncio.Semaphore(1)
+        self.made = 0
 
     async def partition(self, partition: int) -> None:
         """Make the lists of one partition anew; ends when they are acknowledged or it moved away."""
@@ -39,6 +44,7 @@ class Reranking:
                     wanted = [Wanted(user, last, None) for user in users[start : start + _AT_ONCE]]
                     acknowledged = await self._lists.make(state, wanted)
                 await acknowledged
+                self.made += len(wanted)
                 await asyncio.sleep(time.monotonic() - began)
 
     async def run(self) -> None:

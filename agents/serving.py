@@ -39,7 +39,8 @@ class Serving:
 
     Attributes
     ----------
-    looked : set when catalogue and charts were asked for once, whatever came of it
+    looked : set when catalogue and charts were read once; until then no list is made, which would be empty
+    waiting_for : name of what is away and waited for, None while nothing is
     """
 
     def __init__(
@@ -66,8 +67,13 @@ class Serving:
         self._noted: str | None = None
         self._stand_in_due = False
         self.looked = asyncio.Event()
+        self.waiting_for: str | None = None
         self.catalogue = Catalogue.empty()
         self.charts = Charts.empty()
+
+    def known_catalogue(self) -> Catalogue | None:
+        """Return the catalogue, None while nobody knows what is in it."""
+        return self.catalogue if self.looked.is_set() else None
 
     def model(self, state: PartitionState) -> Model | None:
         """Return the partition's active model, or the one served before while that is not to be had."""
@@ -207,9 +213,11 @@ class Serving:
         while True:
             try:
                 await self.refresh()
+                self.waiting_for = None
+                self.looked.set()
             except DocumentsUnavailable as error:
+                self.waiting_for = None if self.looked.is_set() else "MongoDB"
                 _log.warning("catalogue and charts wait for MongoDB", error=str(error))
-            self.looked.set()
             async with self._loading:
                 await self._hold_stand_in()
             for model_id in sorted(self._wanted):

@@ -1,9 +1,10 @@
 """The watchdog: a worker that stands still although it could go on ends itself, and is started anew.
 
 Three things are watched for each partition held: the *fold* (the log goes on, the position does not), the
-*commit* (the position is beyond what is committed, and neither moves), and the *restore* (no state, and no
-record is being folded towards one). An outage of Kafka or MongoDB is no standstill: what waits for one waits
-for as long as it lasts. A thread beside the event loop watches the loop itself.
+*commit* (the position is beyond what is committed, which stands still, and no list is made anew: after an
+activation a commit waits for these), and the *restore* (no state, and no record is being folded towards
+one). An outage of Kafka or MongoDB is no standstill: what waits for one waits for as long as it lasts. A
+thread beside the event loop watches the loop itself.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ _log = structlog.get_logger()
 EXIT_STALLED = 75
 """Exit code of a worker that ended itself because it stood still (EX_TEMPFAIL: try again)."""
 _LOOKS = 10  # in the time after which a standstill counts
+_Mark = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Observation:
     positions : position of each partition that has a state
     committed : offset that Kafka knows as done, by partition
     restored : records folded by restores since the start
+    made_anew : lists made anew since the start
     waiting_for : what is away, None while nothing is
     """
 
@@ -44,6 +47,7 @@ class Observation:
     positions: Mapping[int, int]
     committed: Mapping[int, int]
     restored: int
+    made_anew: int
     waiting_for: str | None
 
 
@@ -57,7 +61,7 @@ class Standstill:
     """
 
     limit_s: float
-    _since: dict[tuple[str, int], tuple[int, float]] = field(default_factory=dict)
+    _since: dict[tuple[str, int], tuple[_Mark, float]] = field(default_factory=dict)
 
     def look(self, now_s: float, seen: Observation) -> str | None:
         """Return what has stood still for too long, in one sentence, or None."""
@@ -78,22 +82,22 @@ class Standstill:
             elif now_s - known[1] >= self.limit_s:
                 what, partition = key
                 return (
-                    f"partition {partition}: the {what} has stood still at {mark} for {self.limit_s:g} s, "
+                    f"partition {partition}: the {what} has stood still at {mark[0]} for {self.limit_s:g} s, "
                     f"the log ends at {seen.ends[partition]}"
                 )
         return None
 
 
-def _behind(partition: int, end: int, seen: Observation) -> dict[tuple[str, int], int]:
-    """Return what should be moving in one partition, each with where it is."""
+def _behind(partition: int, end: int, seen: Observation) -> dict[tuple[str, int], _Mark]:
+    """Return what should be moving in one partition, each with where it is and what else moves it."""
     position = seen.positions.get(partition)
     if position is None:
-        return {("restore", partition): seen.restored}
+        return {("restore", partition): (seen.restored, 0)}
     found = {}
     if position < end:
-        found["fold", partition] = position
+        found["fold", partition] = (position, 0)
     if seen.committed.get(partition, position) < position:
-        found["commit", partition] = seen.committed[partition]
+        found["commit", partition] = (seen.committed[partition], seen.made_anew)
     return found
 
 

@@ -107,7 +107,7 @@ class History:
         parts = Sections(
             sessions=b"",
             sources=np.array(sources, "<u4").tobytes(),
-            artists=np.array(sorted(hidden_artists), "<u8").tobytes(),
+            artists=np.array(hidden_artists, "<u8").tobytes(),
             genres=np.array(genres, "<u4").tobytes(),
             rows=_packed_rows(interactions, sources),
             last_event_ms=last_event_ms,
@@ -147,7 +147,7 @@ class History:
 
     @property
     def hidden_artists(self) -> NDArray[np.uint64]:
-        """Hidden artists: uint64 [m <= 200], ascending."""
+        """Hidden artists: uint64 [m <= 200], the one hidden last at the end."""
         start, end = _sections(self.data)[2:4]
         return np.frombuffer(self.data[start:end], "<u8")
 

@@ -37,7 +37,7 @@ from recommender.encoding import (
 from schemas import events
 from schemas.errors import MalformedEvent
 
-FOLD_VERSION = "2"
+FOLD_VERSION = "3"
 """Changes with every change of what the fold makes of a log; parts of another version are never used."""
 
 MAX_INTERACTIONS = 500
@@ -152,15 +152,18 @@ def _bounded(history: bytes) -> bytes:
 def _weakest(history: bytes, rows: int) -> int:
     """Return which of the rows, all but the ``MAX_NEWEST`` newest, is the weakest.
 
-    Hidden and liked tracks count as strongest, so that what the user said outlives what was merely played.
-    Ties go by the oldest, then by the row that came first.
+    What the user said outlives what was merely played: liked tracks go when there is no other, and hidden
+    ones, which must not come again, when there is no liked one either. Ties go by the oldest, then by the row
+    that came first.
     """
     packed = np.frombuffer(history, PACKED, offset=len(history) - ROW.size * rows)
     last_s = packed["last_s"]
     older = np.sort(np.argsort(last_s, kind="stable")[: rows - MAX_NEWEST])
     kind = (packed["head"][older] >> _KIND_BITS).astype(np.uint8)
-    if len(unsaid := np.flatnonzero((kind & (LIKED | HIDDEN)) == 0)):
-        older, kind = older[unsaid], kind[unsaid]
+    for said in (LIKED | HIDDEN, HIDDEN):
+        if len(others := np.flatnonzero((kind & said) == 0)):
+            older, kind = older[others], kind[others]
+            break
     counts = packed["counts"][older].astype(np.int64)
     weight = np.where(kind >> 4 == HERE, (counts & MAX_LISTENS) - (counts >> 24), counts)
     weakest = older[weight == weight.min()]
@@ -207,8 +210,9 @@ def _hide(parts: Sections, event: events.Hide) -> None:
     if event.track_id is not None:
         _set_row(parts, event.track_id, HERE, HIDDEN, event.server_time_ms, None)
     else:
-        hidden = np.union1d(np.frombuffer(parts.artists, "<u8"), np.array([event.artist_id], "<u8"))
-        parts.artists = hidden[-MAX_HIDDEN_ARTISTS:].astype("<u8").tobytes()
+        hidden = np.frombuffer(parts.artists, "<u8")
+        others = hidden[hidden != event.artist_id][1 - MAX_HIDDEN_ARTISTS :].tolist()
+        parts.artists = np.array([*others, event.artist_id], "<u8").tobytes()  # the newest is the last
 
 
 def _unhide(parts: Sections, event: events.Unhide) -> None:

@@ -140,7 +140,11 @@ class Standings:
 
 
 def _newest(rows: PackedRows, recent_tracks: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say which rows were played last by their user, and which others in that user's newest second."""
+    """Say which rows were played last by their user, and which others in that user's newest second.
+
+    What a user liked, or wants less of, may have been played long before: such a row is among the last, but
+    takes no other's place, for up to twice as many.
+    """
     recent, same_second = np.zeros(len(rows.users), bool), np.zeros(len(rows.users), bool)
     if not recent_tracks:
         return recent, same_second
@@ -151,6 +155,9 @@ def _newest(rows: PackedRows, recent_tracks: int) -> tuple[NDArray[np.bool_], ND
     of = rows.users[at]
     began = np.searchsorted(of, of)
     place = np.arange(len(at)) - began
-    recent[at] = place < recent_tracks
-    same_second[at] = (place >= recent_tracks) & (rows.last_s[at] == rows.last_s[at[began]])
+    surely_played = np.cumsum(np.append(False, rows.flags[at] == 0))
+    others_before = surely_played[:-1] - surely_played[began]
+    last = (others_before < recent_tracks) & (place < 3 * recent_tracks)
+    recent[at] = last
+    same_second[at] = ~last & (rows.last_s[at] == rows.last_s[at[began]])
     return recent, same_second

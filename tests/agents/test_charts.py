@@ -295,6 +295,19 @@ class TestPublished:
         assert found is not None
         assert (found["items"], found["genres"]) == ([], [])
 
+    async def test_nothing_is_published_before_the_genres_of_tracks_are_known(
+        self, log: ArchivedLog, publisher: ChartPublisher, database: Database
+    ) -> None:
+        """A worker that begins counts at once, and reads the catalogue meanwhile."""
+        await log.write((1, 1, NOW_HOUR))
+
+        early = ChartPublisher(database, GENERATION, lambda: None)
+
+        assert await early.publish(NOW_HOUR) is False
+        assert await self.newest(database) is None
+        assert await publisher.publish(NOW_HOUR) is True
+        assert await self.newest(database) is not None
+
     async def test_nothing_is_published_before_all_is_counted(
         self,
         log: ArchivedLog,

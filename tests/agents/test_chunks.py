@@ -131,16 +131,16 @@ async def test_only_what_was_marked_done_is_offered_for_commit(consumer: ChunkCo
     assert consumer.ack(message) is True
     assert list(consumer._filter_tps_with_pending_acks()) == []
 
-    assert consumer.mark_done(message, 6) is True
+    assert consumer.mark_done(_TP, message.generation_id, 6) is True
     assert list(consumer._filter_tps_with_pending_acks()) == [_TP]
     assert consumer._filter_committable_offsets([_TP]) == {_TP: 6}
 
 
 async def test_a_done_mark_never_goes_back(consumer: ChunkConsumer) -> None:
     message = _message(consumer)
-    consumer.mark_done(message, 9)
+    consumer.mark_done(_TP, message.generation_id, 9)
 
-    consumer.mark_done(message, 6)
+    consumer.mark_done(_TP, message.generation_id, 6)
 
     assert consumer._new_offset(_TP) == 9
 
@@ -150,7 +150,7 @@ async def test_a_chunk_of_a_partition_that_was_revoked_is_not_committed(consumer
     message = _message(consumer)
     await consumer.on_partitions_revoked({_TP})
 
-    assert consumer.mark_done(message, 6) is False
+    assert consumer.mark_done(_TP, message.generation_id, 6) is False
     assert consumer._new_offset(_TP) is None
 
 
@@ -158,5 +158,5 @@ async def test_a_chunk_delivered_before_a_rebalance_is_not_committed(consumer: C
     message = _message(consumer)
     consumer.app.consumer_generation_id = 1
 
-    assert consumer.mark_done(message, 6) is False
+    assert consumer.mark_done(_TP, message.generation_id, 6) is False
     assert consumer._new_offset(_TP) is None

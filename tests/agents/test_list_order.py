@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agents.lists import Lists
+from agents.lists import Lists, Owed
 from agents.ranking.frames import Asked, Ranked
 from agents.wanted import Wanted
 from recommender.model import Model
@@ -180,6 +180,16 @@ async def test_an_older_list_does_not_take_the_place_of_a_newer_one_that_waits()
         await asyncio.wait_for(asyncio.gather(*asked), 5)
 
     assert here.writer.sent[-1] == "model-1 11"
+
+
+async def test_nothing_is_owed_in_a_partition_that_moved_away() -> None:
+    async with world() as here:
+        for n in range(9):
+            here.lists.owed[user_id(n)] = Owed(n % 3, Wanted(user_id(n), 5, None), None)
+
+        here.lists.release({0, 2})
+
+        assert list(here.lists.owed) == [user_id(1), user_id(4), user_id(7)]
 
 
 async def test_a_refused_model_is_let_go_of_at_once() -> None:

@@ -11,13 +11,16 @@ import pytest
 import agents.serving
 from agents.app import Worker
 from agents.opening import open_worker
+from agents.serving import Serving
 from connections.documents import Database, open_documents
 from connections.event_log import LogReader
 from connections.log_writer import LogWriter
 from connections.model_store import load_model, save_model
+from recommender.catalogue import Catalogue, Charts
 from recommender.model import Model
 from schemas import events
 from schemas.documents import CATALOGUE
+from schemas.errors import DocumentsUnavailable
 from schemas.recommendations import decode_recommendations
 from schemas.settings import Settings
 from schemas.topics import PLAYS, RECOMMENDATIONS
@@ -182,3 +185,39 @@ async def test_the_first_lists_of_a_partition_wait_for_a_model_however_long_it_c
 
 def _folded(worker: Worker) -> int:
     return sum(state.position for state in worker.partitions.states.values())
+
+
+async def test_no_list_is_made_before_the_catalogue_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be empty, and take the place of a good one. MongoDB is waited for."""
+    answers = asyncio.Event()
+
+    async def version(_: Database) -> str | None:
+        if not answers.is_set():
+            raise DocumentsUnavailable("away")
+        return None
+
+    async def charts(_: Database, known: Charts) -> Charts:
+        return known
+
+    class Surrounded:
+        async def surround(self, catalogue: Catalogue, charts: Charts) -> None:
+            pass
+
+    monkeypatch.setattr(agents.serving, "catalogue_version", version)
+    monkeypatch.setattr(agents.serving, "newest_charts", charts)
+    monkeypatch.setattr(agents.serving, "_POLL_S", 0.01)
+    serving = Serving(None, Surrounded(), lambda _: None)  # type: ignore[arg-type]
+    running = asyncio.create_task(serving.run())
+    await asyncio.sleep(0.05)
+
+    assert not serving.looked.is_set()
+    assert (serving.waiting_for, serving.known_catalogue()) == ("MongoDB", None)
+    answers.set()
+    async with asyncio.timeout(5):
+        await serving.looked.wait()
+    assert serving.waiting_for is None
+    assert serving.known_catalogue() is serving.catalogue
+    answers.clear()
+    await asyncio.sleep(0.05)
+    assert serving.waiting_for is None, "lists go on with what is known"
+    running.cancel()

@@ -24,10 +24,10 @@ from tests.worlds import begin_world, send, stream
 
 def seen(
     *, end: int = 100, position: int | None = 100, committed: int = 100, restored: int = 0,
-    waiting_for: str | None = None,
+    made_anew: int = 0, waiting_for: str | None = None,
 ) -> Observation:  # fmt: skip
     positions = {} if position is None else {3: position}
-    return Observation({3: end}, positions, {3: committed}, restored, waiting_for)
+    return Observation({3: end}, positions, {3: committed}, restored, made_anew, waiting_for)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,15 @@ def test_what_does_not_move_for_the_limit_is_named(observation: Observation, wha
     assert reason is not None
     assert what in reason
     assert "partition 3" in reason
+
+
+def test_a_commit_that_waits_while_lists_are_made_anew_is_no_standstill() -> None:
+    standstill = Standstill(limit_s=60.0)
+
+    made = [standstill.look(50.0 * turn, seen(committed=40, made_anew=turn)) for turn in range(4)]
+    assert made == [None] * 4
+    assert standstill.look(209.0, seen(committed=40, made_anew=3)) is None
+    assert "commit has stood still at 40" in str(standstill.look(210.0, seen(committed=40, made_anew=3)))
 
 
 def test_a_worker_that_has_nothing_to_do_is_left_alone() -> None:

@@ -19,6 +19,7 @@ from recommender.encoding import (
     History,
 )
 from recommender.history import (
+    MAX_HIDDEN_ARTISTS,
     MAX_INTERACTIONS,
     MAX_NEWEST,
     apply,
@@ -125,10 +126,21 @@ def test_unlike_takes_a_like_back_and_unhide_a_hide() -> None:
 
 def test_a_hidden_artist_is_kept_until_it_is_shown_again() -> None:
     history = _fold(event(events.Hide, artist_id=3), event(events.Hide, artist_id=2))
-    assert history.hidden_artists.tolist() == [2, 3]
+    assert history.hidden_artists.tolist() == [3, 2]
 
     shown = apply(history.data, event(events.Unhide, artist_id=3))
     assert History(shown).hidden_artists.tolist() == [2]
+
+
+def test_of_too_many_hidden_artists_the_one_hidden_first_goes() -> None:
+    many = [event(events.Hide, artist_id=artist) for artist in range(1_000, 1_000 + MAX_HIDDEN_ARTISTS)]
+
+    hidden = _fold(*many, event(events.Hide, artist_id=5), event(events.Hide, artist_id=1_001))
+
+    kept = [*range(1_002, 1_000 + MAX_HIDDEN_ARTISTS), 5, 1_001]
+    assert hidden.hidden_artists.tolist() == kept
+    again = _fold(*many, event(events.Hide, artist_id=1_000), event(events.Hide, artist_id=5))
+    assert again.hidden_artists.tolist() == [*range(1_002, 1_000 + MAX_HIDDEN_ARTISTS), 1_000, 5]
 
 
 def test_a_start_of_taste_notes_genres_and_tracks() -> None:
@@ -212,6 +224,22 @@ def test_what_the_user_said_outlives_what_was_merely_played() -> None:
     assert set(range(1, 201)) <= kept
 
 
+def test_what_is_hidden_outlives_what_is_liked() -> None:
+    hidden = [
+        event(events.Hide, track_id=track_id, server_time_ms=NOW_MS + track_id) for track_id in range(1, 11)
+    ]
+    said = [
+        one(track_id, server_time_ms=NOW_MS + track_id * 1_000)
+        for track_id in range(11, 11 + 2 * MAX_INTERACTIONS)
+        for one in (like, play)
+    ]
+
+    kept = set(_fold(*hidden, *said).interactions["track_id"].tolist())
+
+    assert set(range(1, 11)) <= kept
+    assert len(kept) == MAX_INTERACTIONS
+
+
 @settings(max_examples=60)
 @given(_MANY)
 def test_a_history_is_made_anew_from_what_it_holds(many: list[events.UserEvent]) -> None:
@@ -248,7 +276,7 @@ def test_a_history_equals_a_plain_dictionary_model(many: list[events.UserEvent])
     }  # fmt: skip
     assert rows == model.rows()
     assert list(rows) == list(model.rows()), "rows stand in the order of first occurrence"
-    assert history.hidden_artists.tolist() == sorted(model.hidden_artists)
+    assert sorted(history.hidden_artists.tolist()) == sorted(model.hidden_artists)
     assert history.genres.tolist() == [genre_key(genre) for genre in model.genres]
     assert history.last_event_ms == model.last_event_ms
 
@@ -295,10 +323,11 @@ def test_what_a_full_history_drops_is_decided_by_the_rule_alone(
     everything = [*rows, added]
     older = sorted(range(len(everything)), key=lambda at: (everything[at]["last_s"], at))[:-MAX_NEWEST]
 
-    def strength(at: int) -> tuple[bool, int, int, int]:
+    def strength(at: int) -> tuple[int, int, int, int]:
         row = everything[at]
+        said = 2 if row["flags"] & HIDDEN else 1 if row["flags"] & LIKED else 0
         weight = int(row["imported"]) + int(row["listens"]) - int(row["skips"])
-        return bool(row["flags"] & (LIKED | HIDDEN)), weight, int(row["last_s"]), at
+        return said, weight, int(row["last_s"]), at
 
     del everything[min(older, key=strength)]
     expected = History.of(np.array(everything, INTERACTION), last_event_ms=newcomer.server_time_ms)

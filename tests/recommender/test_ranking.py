@@ -148,6 +148,28 @@ def test_what_was_just_played_does_not_come_again() -> None:
     assert set(range(1, 101)) - set(ids(found)) == {1, 2, 3, 4, 5}
 
 
+def test_tracks_liked_since_do_not_take_the_places_of_those_just_played() -> None:
+    model = made(1, 100)
+    liked = [{"track_id": t, "last_s": NOW_S, "flags": LIKED} for t in range(1, 8)]
+    played = [{"track_id": t, "last_s": NOW_S - t} for t in range(11, 19)]
+
+    found = one(
+        request(history(*liked, *played)), model, catalogue(100), replace(ALL_NEW, recent_tracks=5, length=90)
+    )
+
+    assert set(range(11, 16)).isdisjoint(ids(found))
+    assert {16, 17, 18} <= set(ids(found))
+
+
+def test_of_one_who_likes_everything_three_times_as_many_do_not_come() -> None:
+    model = made(1, 100)
+    liked = [{"track_id": t, "last_s": NOW_S - t, "flags": LIKED} for t in range(1, 41)]
+
+    found = one(request(history(*liked)), model, catalogue(100), replace(ALL_NEW, recent_tracks=5, length=90))
+
+    assert set(range(1, 101)) - set(ids(found)) == set(range(1, 16))
+
+
 def test_the_last_track_never_comes_though_many_were_played_in_its_second() -> None:
     model, tracks = made(1, 40), catalogue(40)
     of = history(*({"track_id": t, "last_s": NOW_S} for t in range(1, 31)))
