@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     platforms = _platforms()
-    plays = synthetic_plays(options.users, options.items, options.plays, options.seed)
+    plays = _strengths(synthetic_plays(options.users, options.items, options.plays, options.seed))
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
         settings = Settings(data_dir=Path(folder), spark_master=f"local[{options.cores}]", spark_memory="4g")
         config = TrainingConfig.from_settings(settings, rank=options.rank, max_iter=options.max_iter)
@@ -75,6 +75,12 @@ def run(arguments: list[str]) -> dict[str, Any]:
         "max_iter": config.max_iter,
         "versions": {name: version(name) for name in ("pyspark", "numpy")},
     }
+
+
+def _strengths(plays: pa.Table) -> pa.Table:
+    """Return the plays with strengths as a history has them: of whole numbers most products are exact."""
+    ratings = pa.array(np.log1p(plays["rating"].to_numpy()).astype(np.float32))
+    return plays.set_column(plays.column_names.index("rating"), "rating", ratings)
 
 
 def _platforms() -> dict[str, dict[str, str]]:
