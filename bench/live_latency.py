@@ -16,6 +16,7 @@ import random
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -98,7 +99,7 @@ class _Load:
 
     def __init__(self, users: int, tracks: int) -> None:
         self._draw = random.Random(5)
-        self._users, self._tracks, self._seq = users, tracks, 0
+        self._users, self._tracks, self._seqs = users, tracks, Counter[str]()
 
     async def run(self, writer: LogWriter, heard: Listener, per_s: int, seconds: float) -> dict[str, Any]:
         """Append plays for some seconds, wait until the lists stop, and return what was measured."""
@@ -129,7 +130,7 @@ class _Load:
         """Let some users play, each again when the list is there; return what was measured."""
         heard.begin()
         began = time.perf_counter()
-        users = random.Random(self._seq).sample(range(self._users), at_once)
+        users = random.Random(self._seqs.total()).sample(range(self._users), at_once)
         played = [self._playing(writer, heard, who, began + seconds) for who in map(user, users)]
         sent = sum(await asyncio.gather(*played))
         took_s = time.perf_counter() - began
@@ -146,7 +147,7 @@ class _Load:
         plays = 0
         while time.perf_counter() < until:
             appended = time.perf_counter()
-            offsets = await writer.append(PLAYS, [(who.encode(), self._play())])
+            offsets = await writer.append(PLAYS, [(who.encode(), self._play(who))])
             heard.accepted([who], offsets, appended)
             await heard.list_of(who, offsets[0])
             plays += 1
@@ -154,16 +155,17 @@ class _Load:
 
     async def append(self, writer: LogWriter, heard: Listener, count: int) -> None:
         """Append plays and tell the listener when they were accepted."""
-        made = [(user(self._draw.randrange(self._users)).encode(), self._play()) for _ in range(count)]
+        users = [user(self._draw.randrange(self._users)) for _ in range(count)]
+        made = [(who.encode(), self._play(who)) for who in users]
         appended = time.perf_counter()
         offsets = await writer.append(PLAYS, made)
-        heard.accepted([key.decode() for key, _ in made], offsets, appended)
+        heard.accepted(users, offsets, appended)
 
-    def _play(self) -> bytes:
-        """Return a play that is accepted now."""
-        self._seq += 1
+    def _play(self, who: str) -> bytes:
+        """Return a play that is accepted now, the next of its user's session."""
+        self._seqs[who] += 1
         now_ms = int(time.time() * 1000)
-        return events.encode(play(self._draw.randint(1, self._tracks), "live", self._seq, now_ms))
+        return events.encode(play(self._draw.randint(1, self._tracks), "live", self._seqs[who], now_ms))
 
 
 async def _catalogue_and_model(settings: Settings, tracks: int, generation: str) -> str:
