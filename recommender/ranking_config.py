@@ -5,7 +5,7 @@ from functools import cached_property
 from hashlib import sha256
 from json import dumps
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Changes with every change of the rules in this package that can change a list."""
 
 
