@@ -171,9 +171,17 @@ class SnapshotStore:
             sink.write(snapshots.encode(manifest))
 
     def manifests(self, generation: str) -> list[Manifest]:
-        """Return the workers' complete snapshots of a log, newest first."""
-        found = (self.manifest(generation, name) for name in self._barrier_ids(generation))
-        return [manifest for manifest in found if manifest is not None]
+        """Return the workers' complete snapshots of a log, newest first; no unreadable ones."""
+        found = []
+        for name in self._barrier_ids(generation):
+            try:
+                manifest = self.manifest(generation, name)
+            except InvalidSnapshot as error:
+                _log.error("a snapshot is passed over", snapshot_id=name, error=str(error))
+                continue
+            if manifest is not None:
+                found.append(manifest)
+        return found
 
     def manifest(self, generation: str, snapshot_id: str) -> Manifest | None:
         """Return one complete snapshot, of the workers or a replay, or None."""
@@ -181,7 +189,10 @@ class SnapshotStore:
         if not self._exists(path):
             return None
         with self._files.open_input_file(path) as source:
-            return snapshots.decode_manifest(source.read())
+            try:
+                return snapshots.decode_manifest(source.read())
+            except InvalidSnapshot as error:
+                raise InvalidSnapshot(f"{path}: {error}") from error
 
     def incomplete(self, generation: str) -> list[str]:
         """Return the workers' snapshots that have no manifest and are newer than the newest complete one."""

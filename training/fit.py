@@ -66,6 +66,8 @@ def held_out_rmse(fitted: Fit, held_out: DataFrame) -> float | None:
     held-out pair is known to the model.
     """
     predictions = fitted.spark_model.transform(held_out.withColumn("preference", F.lit(1.0)))
+    if predictions.isEmpty():
+        return None  # Spark's evaluator refuses to look at nothing
     evaluator = RegressionEvaluator(metricName="rmse", labelCol="preference", predictionCol="prediction")
     value = float(evaluator.evaluate(predictions))
     return value if np.isfinite(value) else None

@@ -49,6 +49,8 @@ async def publish(
     """
     seq = await next_seq(database)
     await save_model(database, document | {"seq": seq}, arrays)
+    # every byte: a process that lost its lease in between may have had its chunks removed
+    await load_model(database, document["_id"])
     return await _point_to(settings, database, document, seq, (PUBLISHED, reason), asked)
 
 

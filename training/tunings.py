@@ -145,9 +145,9 @@ async def fresh_result(database: Database, manifest: Manifest) -> Tuned | None:
     for one in await answered(cursor.to_list(20), "reading searches"):
         if not is_stale(one, manifest):
             best = one["best"]
-            return Tuned(
-                one["_id"], one["snapshot_id"], best["parameters"], best["value"], len(one["trials"])
-            )
+            # what was fixed for that search was not found by it
+            found = {name: value for name, value in best["parameters"].items() if name not in one["fixed"]}
+            return Tuned(one["_id"], one["snapshot_id"], found, best["value"], len(one["trials"]))
     return None
 
 

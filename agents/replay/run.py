@@ -186,7 +186,10 @@ def _expected(store: ReplayStore, plan: ReplayPlan) -> dict[int, int]:
         names = (plan.generation, plan.snapshot_id, partition)
         if store.part_header(*names) is not None:
             return plan.cut[partition]
-        checkpoint = store.checkpoint_header(*names)
+        try:
+            checkpoint = store.checkpoint_header(*names)
+        except InvalidSnapshot:
+            checkpoint = None  # who folds the partition says so
         others = () if plan.from_beginning else store.part_headers(plan.generation, partition)
         usable = (
             one for one in others if one.cut <= plan.cut[partition] and one.fold_version == FOLD_VERSION

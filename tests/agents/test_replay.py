@@ -18,7 +18,7 @@ from rich.console import Console
 from agents.parts import header_of, newest_state, read_part
 from agents.replay.cut import cut_until
 from agents.replay.folding import Job, Progress, StopAsked, fold_partition
-from agents.replay.run import Request, replay
+from agents.replay.run import Request, _expected, replay
 from agents.snapshots import ask_for_snapshot, wait_for_snapshot
 from agents.verify import verify
 from connections.documents import open_documents
@@ -227,6 +227,7 @@ async def test_a_long_partition_is_checkpointed_and_a_damaged_checkpoint_is_pass
         assert seen[-1][1] is not None
         path = settings.data_dir / "snapshots" / generation / plan.snapshot_id / "checkpoint-01.parquet"
         path.write_bytes(path.read_bytes()[:-50])
+        assert _expected(store, plan)[1] == 0
         told: list[Progress] = []
         await fold_partition(Job(settings, plan, 1e9), store, reader, 1, told.append)
 

@@ -103,6 +103,19 @@ def test_only_snapshots_with_a_manifest_are_complete(store: SnapshotStore) -> No
     assert store.parts("g", names[0], 12) is None
 
 
+def test_an_unreadable_manifest_spoils_no_other_snapshot(store: SnapshotStore, tmp_path: Path) -> None:
+    names = [f"2026010{day}T000000000Z-aaaaaa" for day in range(1, 4)]
+    for name in names:
+        store.write_part(msgspec.structs.replace(_HEADER, snapshot_id=name), _ROWS)
+        store.write_manifest(_manifest(name))
+    [damaged] = tmp_path.rglob(f"{names[1]}/manifest.json")
+    damaged.write_bytes(b"")
+
+    assert [one.snapshot_id for one in store.manifests("g")] == [names[2], names[0]]
+    with pytest.raises(InvalidSnapshot, match=f"{names[1]}/manifest.json: not a manifest"):
+        store.manifest("g", names[1])
+
+
 def test_pruning_keeps_the_newest_complete_ones_and_what_is_newer(store: SnapshotStore) -> None:
     names = [f"2026010{day}T000000000Z-aaaaaa" for day in range(1, 6)]
     for name in names:

@@ -17,6 +17,7 @@ from schemas.settings import Settings
 from tests.training.conftest import WriteSnapshot
 from tests.training.listeners import STYLES, Histories, imported, play, tasteful, user
 from training.configuration import Split, TrainingConfig
+from training.fit import fit, held_out_rmse
 from training.global_split import split_at_one_moment
 from training.inputs import part_uris
 from training.interactions import prepared_users
@@ -91,6 +92,18 @@ def test_equal_inputs_give_equal_factors(learner: Learner) -> None:
     parameters = {"rank": 8, "reg_param": 0.3, "alpha": 1.0, "max_iter": 3}
     ids = [model_digest(learner(tasteful(), config).arrays, parameters) for _ in range(2)]
     assert ids[0] == ids[1]
+
+
+def test_the_error_of_pairs_of_which_none_is_known_is_none(spark: SparkSession) -> None:
+    pairs = [(user, item, 1.0) for user in range(4) for item in range(4)]
+    ratings = spark.createDataFrame(pairs, "user int, item int, rating float")
+    held_out = spark.createDataFrame([(9, 9)], "user int, item int")
+    known = spark.createDataFrame([(1, 2)], "user int, item int")
+
+    fitted = fit(ratings, replace(CONFIG, max_iter=1), 2)
+
+    assert held_out_rmse(fitted, held_out) is None
+    assert held_out_rmse(fitted, known) is not None
 
 
 def test_a_skip_is_a_negative(learner: Learner) -> None:

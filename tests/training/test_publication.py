@@ -12,12 +12,14 @@ import pytest
 
 from connections.documents import Database
 from connections.event_log import LogReader
-from connections.model_store import load_model, served
+from connections.model_store import load_model, save_model, served
 from recommender.model import canonical_arrays, model_digest
 from schemas import events
+from schemas.documents import MODEL_CHUNKS
 from schemas.errors import InvalidInput, InvalidModel
 from schemas.settings import Settings
 from schemas.topics import PLAYS_PARTITIONS
+from training import publication
 from training.decisions import Asked, decisions_about
 from training.lease import training_lease
 from training.models import all_models, one_model
@@ -164,6 +166,25 @@ async def test_killed_before_the_pointer_moves_the_old_model_stays(
     await load_model(database, document["_id"])
     assert not await finish_activation(settings, database)
     assert {len(found) for found in await activations(settings)} == {1}
+
+
+async def test_a_model_that_lost_its_chunks_meanwhile_is_not_put_into_service(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process stood still for longer than its lease: another one has cleaned up."""
+    first = model(1)
+    await publish(settings, database, *first, ASKED)
+
+    async def saved_and_cleaned(*given: Any) -> None:
+        await save_model(*given)
+        await database[MODEL_CHUNKS.name].delete_many({"model_id": given[1]["_id"]})
+
+    monkeypatch.setattr(publication, "save_model", saved_and_cleaned)
+    with pytest.raises(InvalidModel):
+        await publish(settings, database, *model(2), ASKED)
+    pointer = await served(database)
+    assert pointer is not None
+    assert pointer["model_id"] == first[0]["_id"]
 
 
 @pytest.mark.parametrize("partitions", [0, 5])

@@ -105,6 +105,13 @@ async def test_a_result_is_reused_until_the_log_has_outgrown_it_and_what_was_giv
         assert found is not None
         assert (found.value, found.trials, found.snapshot_id) == (0.4, 2, "s-0001")
         assert (config.rank, config.reg_param, config.alpha, config.max_iter) == (12, 0.3, 1.0, 5)
+        done["fixed"] = {"rank": 12}
+        await store(database, done, CONFIG)
+        found = await fresh_result(database, manifest)
+        assert found is not None
+        assert "rank" not in found.parameters, "what was given to that search was not found by it"
+        done["fixed"] = {}
+        await store(database, done, CONFIG)
         for applied, stale in ((1_500, False), (1_501, True)):
             later = grown(manifest, applied=applied)
             assert is_stale(done, later) is stale
