@@ -188,7 +188,7 @@ class Worker:
 
         One that was delivered before a rebalance comes again, to whoever holds the partition now.
         """
-        while self._is_ours(message):
+        while self.consumer.is_ours(message.tp, message.generation_id):
             try:
                 committed = self.consumer.committed(message.tp)
                 return await self.partitions.fold(message.partition, records, committed)
@@ -199,10 +199,6 @@ class Worker:
             except Exception as error:
                 self._fail(error)
                 await asyncio.Event().wait()
-
-    def _is_ours(self, message: Any) -> bool:
-        current = message.generation_id == self.app.consumer_generation_id
-        return bool(current and self.consumer.delivering(message.tp))
 
     def _fail(self, error: Exception) -> None:
         """End the worker for a defect: the next one restores, and goes on from what is acknowledged."""

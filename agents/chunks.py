@@ -75,17 +75,21 @@ class ChunkConsumer(Consumer):
     def mark_done(self, tp: TP, generation_id: int, next_offset: int) -> bool:
         """Offer everything below ``next_offset`` for commit; return False if it is another's business by now.
 
-        A chunk that was delivered before a rebalance is not committed: its partition may have moved.
+        A chunk that was delivered before a rebalance is not committed.
+        """
+        if not self.is_ours(tp, generation_id):
+            return False
+        self._done[tp] = max(next_offset, self._done.get(tp, 0))
+        return True
+
+    def is_ours(self, tp: TP, generation_id: int) -> bool:
+        """Return whether a chunk is still this worker's: after a rebalance its partition may have moved.
 
         Parameters
         ----------
         generation_id : of the rebalance after which the chunk was delivered
         """
-        current = generation_id == self.app.consumer_generation_id
-        if not (current and self.delivering(tp)):
-            return False
-        self._done[tp] = max(next_offset, self._done.get(tp, 0))
-        return True
+        return generation_id == self.app.consumer_generation_id and self.delivering(tp)
 
     def committed(self, tp: TP) -> int:
         """Return the offset from which delivery began or went on; 0 when nothing was ever committed."""

@@ -1,5 +1,6 @@
 """A process with a Spark of its own, which fits when it is told to: one side of a comparison of fits."""
 
+import argparse
 import multiprocessing
 import os
 import time
@@ -46,6 +47,19 @@ class Side:
     def _ask(self, what: str) -> Any:
         self._told.send(what)
         return self._told.recv()
+
+
+def fit_parser(name: str, about: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options that all comparisons of fits have: which plays, which fit."""
+    parser = argparse.ArgumentParser(prog=f"python -m bench {name}", description=about)
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--plays", type=int, default=760_000)
+    parser.add_argument("--rank", type=int, default=64)
+    parser.add_argument("--max-iter", type=int, default=10)
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
 
 
 @contextmanager

@@ -10,7 +10,6 @@ of implicit's conjugate gradients and Cholesky on as many threads, with its own 
 regularisation, so its NDCG@10 says only that it learned too.
 """
 
-import argparse
 import tempfile
 import time
 from contextlib import ExitStack
@@ -21,11 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
-from bench._als_side import Factors, side
+from bench._als_side import Factors, fit_parser, side
 from bench._plays import synthetic_plays
+from bench._top_lists import by_user, top_lists
 from connections.native_blas import native_blas
 from recommender.metrics import ndcg_at_k
 from schemas.errors import MissingRequirement
@@ -44,16 +42,9 @@ def run(arguments: list[str]) -> dict[str, Any]:
     MissingRequirement
         implicit is not installed.
     """
-    parser = argparse.ArgumentParser(prog="python -m bench als-fit", description=__doc__)
-    parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--plays", type=int, default=760_000)
-    parser.add_argument("--rank", type=int, default=64)
-    parser.add_argument("--max-iter", type=int, default=10)
+    parser = fit_parser("als-fit", __doc__)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--blocks", type=int, help="of ours instead of the training's own number")
-    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     plays = synthetic_plays(options.users, options.items, options.plays, options.seed)
     held_out = np.random.default_rng(options.seed).random(plays.num_rows) < 0.2
@@ -102,28 +93,12 @@ def _measured(
 
 def _ndcg(factors: Factors, training: pa.Table, hidden: pa.Table) -> float:
     """Return the mean NDCG@10 over users with something held out, ranked over all items not trained on."""
-    users, items = factors
-    seen, relevant = _by_user(training, users, items), _by_user(hidden, users, items)
-    columns, values = np.ascontiguousarray(items.T), []
-    for start in range(0, len(users), 256):
-        scores = users[start : start + 256] @ columns
-        block = slice(start, start + len(scores))
-        scores[seen[block].nonzero()] = -np.inf
-        best = np.argpartition(-scores, K, axis=1)[:, :K]
-        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-        lists = np.take_along_axis(best, order, axis=1)
-        for user, ranked in enumerate(lists.tolist(), start=start):
-            wanted = relevant.indices[relevant.indptr[user] : relevant.indptr[user + 1]].tolist()
-            if wanted:
-                values.append(ndcg_at_k(ranked, wanted, K))
+    relevant, values = by_user(hidden, len(factors[0]), len(factors[1])), []
+    for user, ranked in enumerate(top_lists(factors, training, K)):
+        wanted = relevant.indices[relevant.indptr[user] : relevant.indptr[user + 1]].tolist()
+        if wanted:
+            values.append(ndcg_at_k(ranked.tolist(), wanted, K))
     return float(np.mean(values))
-
-
-def _by_user(plays: pa.Table, users: NDArray[Any], items: NDArray[Any]) -> Any:
-    user, item = plays["user"].to_numpy(), plays["item"].to_numpy()
-    known = (user < len(users)) & (item < len(items))
-    shape = (len(users), len(items))
-    return csr_matrix((plays["rating"].to_numpy()[known], (user[known], item[known])), shape=shape)
 
 
 def _implicit(config: TrainingConfig, training: pa.Table, hidden: pa.Table, threads: int) -> dict[str, Any]:
@@ -132,7 +107,7 @@ def _implicit(config: TrainingConfig, training: pa.Table, hidden: pa.Table, thre
     except ImportError as error:
         raise MissingRequirement("implicit is not installed: run `make bench` first") from error
     users, items = (int(training[name].to_numpy().max()) + 1 for name in ("user", "item"))
-    plays = _by_user(training, np.empty(users), np.empty(items))
+    plays = by_user(training, users, items)
     found = {}
     for name, use_cg in (("conjugate_gradients", True), ("cholesky", False)):
         als = AlternatingLeastSquares(

@@ -8,7 +8,6 @@ by Java. ``difference`` is the largest of the item factors' differences over the
 platform at hand gives the same bytes. ``ratio`` is the largest difference over that bound (lower is better).
 """
 
-import argparse
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from bench._als_side import Factors, side
+from bench._als_side import Factors, fit_parser, side
 from bench._plays import synthetic_plays
+from bench._top_lists import top_lists
 from connections.native_blas import native_blas
 from schemas.errors import MissingRequirement
 from schemas.settings import Settings
@@ -42,15 +41,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
     MissingRequirement
         There is no OpenBLAS here: nothing to compare.
     """
-    parser = argparse.ArgumentParser(prog="python -m bench als-platforms", description=__doc__)
-    parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--plays", type=int, default=760_000)
-    parser.add_argument("--rank", type=int, default=64)
-    parser.add_argument("--max-iter", type=int, default=10)
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args(arguments)
+    options = fit_parser("als-platforms", __doc__).parse_args(arguments)
     platforms = _platforms()
     plays = _strengths(synthetic_plays(options.users, options.items, options.plays, options.seed))
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
@@ -112,7 +103,8 @@ def _same(first: Factors, second: Factors) -> bool:
 def _compared(here: Factors, there: Factors, plays: pa.Table) -> dict[str, Any]:
     difference = np.abs(here[1] - there[1]).max() / np.abs(here[1]).max()
     norm = np.linalg.norm(here[1] - there[1]) / np.linalg.norm(here[1])
-    overlaps = _overlaps(here, there, plays)
+    lists = (top_lists(factors, plays, LENGTH) for factors in (here, there))
+    overlaps = np.array([len(np.intersect1d(*both)) / LENGTH for both in zip(*lists, strict=True)])
     return {
         "difference": float(f"{difference:.3g}"),
         "norm_of_difference": float(f"{norm:.3g}"),
@@ -120,22 +112,3 @@ def _compared(here: Factors, there: Factors, plays: pa.Table) -> dict[str, Any]:
         "users_with_other_lists": int((overlaps < 1.0).sum()),
         "same_bytes": _same(here, there),
     }
-
-
-def _overlaps(here: Factors, there: Factors, plays: pa.Table) -> NDArray[np.float64]:
-    """Return each user's share of common items in both lists of 20."""
-    user, item = (plays[name].to_numpy() for name in ("user", "item"))
-    order = np.argsort(user, kind="stable")
-    starts = np.searchsorted(user[order], np.arange(len(here[0]) + 1))
-    found = np.empty(len(here[0]))
-    for start in range(0, len(found), 256):
-        stop = min(start + 256, len(found))
-        rows = order[starts[start] : starts[stop]]
-        lists = []
-        for users, items in (here, there):
-            scores = users[start:stop] @ items.T
-            scores[user[rows] - start, item[rows]] = -np.inf
-            lists.append(np.argpartition(-scores, LENGTH, axis=1)[:, :LENGTH])
-        for at, (one, other) in enumerate(zip(*lists, strict=True), start=start):
-            found[at] = len(np.intersect1d(one, other)) / LENGTH
-    return found

@@ -49,8 +49,6 @@ async def publish(
     """
     seq = await next_seq(database)
     await save_model(database, document | {"seq": seq}, arrays)
-    # every byte: a process that lost its lease in between may have had its chunks removed
-    await load_model(database, document["_id"])
     return await _point_to(settings, database, document, seq, (PUBLISHED, reason), asked)
 
 
@@ -64,7 +62,6 @@ async def promote(
     InvalidModel
         It is missing, refused or corrupt.
     """
-    await load_model(database, model_id)
     document = await model_document(database, model_id) or {"_id": model_id}
     seq = await next_seq(database)
     return await _point_to(settings, database, document, seq, (kind, asked.because), asked)
@@ -117,7 +114,12 @@ async def _point_to(
     verdict: tuple[str, str],
     asked: Asked,
 ) -> Pointer:
+    """Check every byte of a model, then move the pointer to it and activate it.
+
+    A model may lie there damaged; and a process that lost its lease may have had its chunks removed.
+    """
     model_id = str(document["_id"])
+    await load_model(database, model_id)
     before = await served(database)
     decided = decision(
         f"served:{seq}", *verdict, asked, document, before=before["model_id"] if before else None, seq=seq
