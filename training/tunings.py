@@ -26,19 +26,25 @@ _OF_THE_SPLIT = (
 
 @dataclass(frozen=True)
 class Tuned:
-    """The result of a search; ``parameters`` are all of Spark's."""
+    """The result of a search.
+
+    Attributes
+    ----------
+    parameters : all of Spark's, as the best trial had them
+    fixed : names of those that were given to the search, which it did not find
+    """
 
     tuning_id: str
     snapshot_id: str
     parameters: dict[str, float | int]
     value: float
     trials: int
+    fixed: tuple[str, ...]
 
     def applied_to(self, config: TrainingConfig, explicit: frozenset[str]) -> TrainingConfig:
-        """Return the configuration with these parameters, but for those that were given explicitly."""
-        chosen: dict[str, Any] = {
-            name: value for name, value in self.parameters.items() if name not in explicit
-        }
+        """Return the configuration with what was found, but for what is given explicitly."""
+        given = explicit.union(self.fixed)
+        chosen: dict[str, Any] = {name: value for name, value in self.parameters.items() if name not in given}
         return replace(config, **chosen)
 
     def as_dict(self) -> dict[str, Any]:
@@ -145,9 +151,14 @@ async def fresh_result(database: Database, manifest: Manifest) -> Tuned | None:
     for one in await answered(cursor.to_list(20), "reading searches"):
         if not is_stale(one, manifest):
             best = one["best"]
-            # what was fixed for that search was not found by it
-            found = {name: value for name, value in best["parameters"].items() if name not in one["fixed"]}
-            return Tuned(one["_id"], one["snapshot_id"], found, best["value"], len(one["trials"]))
+            return Tuned(
+                one["_id"],
+                one["snapshot_id"],
+                best["parameters"],
+                best["value"],
+                len(one["trials"]),
+                tuple(one["fixed"]),
+            )
     return None
 
 

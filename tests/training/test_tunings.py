@@ -107,9 +107,10 @@ async def test_a_result_is_reused_until_the_log_has_outgrown_it_and_what_was_giv
         assert (config.rank, config.reg_param, config.alpha, config.max_iter) == (12, 0.3, 1.0, 5)
         done["fixed"] = {"rank": 12}
         await store(database, done, CONFIG)
-        found = await fresh_result(database, manifest)
+        config, found = await chosen_parameters(settings, database, manifest, CONFIG, Choice(), console)
         assert found is not None
-        assert "rank" not in found.parameters, "what was given to that search was not found by it"
+        assert found.parameters["rank"] == 12
+        assert (config.rank, config.max_iter) == (8, 5), "what was given to that search was not found by it"
         done["fixed"] = {}
         await store(database, done, CONFIG)
         for applied, stale in ((1_500, False), (1_501, True)):
