@@ -15,7 +15,6 @@
 ``snapshots``    barriers, manifests, ``SnapshotReady``
 ``chart_changes``, ``chart_counts``  the archive counted into hourly buckets
 ``charts``       what was listened to most, overall and by genre
-``leases``       one holder at a time
 ``log_identity`` whether the log is still the one that the worker was started on
 ``inspection``   metrics and state on a loopback port
 ``audit``, ``verify``  the log folded again, independently

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import structlog
 from pyarrow import ArrowException
 
-from agents import leases
 from agents.charts import ChartPublisher
 from agents.parts import manifest_of
+from connections import leases
 from connections.documents import Database
 from connections.event_log import LogReader
 from connections.log_writer import LogWriter
+from connections.snapshot_pins import pinned_ids
 from connections.snapshot_store import SnapshotStore
 from schemas import events, recommendations
 from schemas.errors import InvalidSnapshot, SegueError, Unavailable
@@ -152,9 +153,14 @@ class Coordinator:
             if manifest is not None:
                 del self._pending[snapshot_id]
                 _log.info("snapshot is complete", snapshot_id=snapshot_id, users=manifest.users)
-                await asyncio.to_thread(self._store.prune, self._generation, self._settings.snapshots_kept)
+                await self._prune()
             elif time.monotonic() - since > _PENDING_S:
                 self._abandon(snapshot_id, "a partition is not folded")
+
+    async def _prune(self) -> None:
+        in_use = await pinned_ids(self._database, self._generation)
+        keep = self._settings.snapshots_kept
+        await asyncio.to_thread(self._store.prune, self._generation, keep, in_use)
 
     def _abandon(self, snapshot_id: str, reason: str) -> None:
         del self._pending[snapshot_id]

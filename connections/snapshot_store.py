@@ -12,7 +12,7 @@ Blocking: call it from a thread or a process of its own.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -203,8 +203,8 @@ class SnapshotStore:
             found.append(snapshot_id)
         return found
 
-    def prune(self, generation: str, keep: int) -> list[str]:
-        """Remove the workers' snapshots but the ``keep`` newest complete ones and what is newer.
+    def prune(self, generation: str, keep: int, in_use: Container[str] = ()) -> list[str]:
+        """Remove the workers' snapshots but those in use, the ``keep`` newest complete ones and newer.
 
         Returns
         -------
@@ -214,7 +214,7 @@ class SnapshotStore:
         if len(complete) <= keep:
             return []
         oldest_kept = complete[keep - 1]
-        gone = [name for name in self._barrier_ids(generation) if name < oldest_kept]
+        gone = [name for name in self._barrier_ids(generation) if name < oldest_kept and name not in in_use]
         for snapshot_id in gone:
             self._files.delete_dir(self._folder(generation, snapshot_id))
         return gone

@@ -10,7 +10,8 @@
     ├── Unavailable          a service that did not answer in time               -> HTTP 503 or exit 1
     │   ├── LogUnavailable         Kafka
     │   │   └── LogBroken          a producer that cannot go on                -> the program ends
-    │   └── DocumentsUnavailable   MongoDB
+    │   ├── DocumentsUnavailable   MongoDB
+    │   └── SparkUnavailable       Spark, or what it needs: memory, a disk, a store
     ├── Stalled              a worker that stands still without a reason         -> it ends, exit 75
     ├── RankingEnded         one of a worker's ranking processes is gone            -> the worker ends
     ├── LogMismatch          the log is not the one that the state was made from -> the program ends
@@ -55,6 +56,10 @@ class LogBroken(LogUnavailable):
 
 class DocumentsUnavailable(Unavailable):
     """MongoDB did not answer in time."""
+
+
+class SparkUnavailable(Unavailable):
+    """Spark, or something that it needs, failed: its virtual machine, a worker, memory, a disk, a store."""
 
 
 class RankingEnded(SegueError):

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     snapshot_events: int = Field(
         5000, ge=1, description="new events after which a snapshot is made before its age"
     )
-    snapshots_kept: int = Field(5, ge=2, description="complete snapshots that are kept")
+    snapshots_kept: int = Field(5, ge=2, description="complete snapshots that are kept, beside those in use")
     # training
     spark_master: str = Field(
         "local[2]", description="Spark master of the trainer and of `etl run --engine spark`"

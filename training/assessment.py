@@ -19,11 +19,11 @@ from training.catalogue import catalogue_features
 from training.configuration import TrainingConfig
 from training.gate import Served
 from training.inputs import (
-    find_snapshot,
     log_generation,
     part_uris,
     read_artists,
     read_served,
+    using_snapshot,
 )
 from training.learning import assess
 from training.report_page import Subject, render, write_page
@@ -63,9 +63,11 @@ async def evaluate(
     """
     generation = await log_generation(settings)
     store = SnapshotStore(settings.snapshot_location)
-    manifest = find_snapshot(store, generation, snapshot_id)
-    uris = part_uris(store, manifest)
-    async with open_documents(settings) as database:
+    async with (
+        open_documents(settings) as database,
+        using_snapshot(database, store, generation, snapshot_id) as manifest,
+    ):
+        uris = part_uris(store, manifest)
         current = await read_served(database)
         config = config.sized_for(manifest.users)
         if current is None:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -18,9 +18,10 @@ from connections.python_path import python_path
 from schemas.settings import Settings
 
 NICE = 10
-REFUSED_EXIT = 1
+REFUSED_EXIT = 4
+"""A child's exit code when the data do not bear a model that may be served: trying again would end alike."""
 FAILED_EXIT = 3
-"""A child's exit code when it may be tried again: an outage, or a virtual machine that died."""
+"""A child's exit code when it may be tried again: an outage, a full disk, a virtual machine that died."""
 LISTS_GRACE_S = 300.0
 """Seconds that a run which makes lists has beyond its budget, for its start and its last block."""
 _GRACE_S = 5.0
@@ -46,7 +47,13 @@ def memory_limit_bytes(settings: Settings) -> int:
     return settings.train_memory_bytes or int(_MEMORY_SHARE * psutil.virtual_memory().total)
 
 
-async def run_child(arguments: Sequence[str], deadline_s: float, memory_bytes: int | None = None) -> int:
+async def run_child(
+    arguments: Sequence[str],
+    deadline_s: float,
+    memory_bytes: int | None = None,
+    *,
+    started: Callable[[int], None] = lambda _: None,
+) -> int:
     """Run ``python -m training <arguments>`` and return its exit code.
 
     The child leads a process group of its own. When the deadline passes, the memory is too much, or the
@@ -56,6 +63,7 @@ async def run_child(arguments: Sequence[str], deadline_s: float, memory_bytes: i
     ----------
     memory_bytes : most resident memory of the child and of all that it started, looked at every half
         second; None: any
+    started : is told the child's pid
 
     Raises
     ------
@@ -71,6 +79,7 @@ async def run_child(arguments: Sequence[str], deadline_s: float, memory_bytes: i
         stdin=asyncio.subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": python_path()},
     )
+    started(child.pid)
     ends_s = time.monotonic() + deadline_s
     try:
         while True:

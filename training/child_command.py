@@ -18,7 +18,7 @@ def run_in_child(settings: Settings, deadline_s: float) -> int:
         code = asyncio.run(child)
     except LimitExceeded as error:
         say(str(error), sys.stderr)
-        asyncio.run(note_ended(settings, error))
+        asyncio.run(note_ended(settings, error.pid, str(error)))
         return 1
     except KeyboardInterrupt:
         say("interrupted", sys.stderr)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from schemas.settings import Settings
-from training.child import FAILED_EXIT
+from training.child import FAILED_EXIT, REFUSED_EXIT
 from training.child_command import begin_in_child, run_in_child
 from training.configuration import Split, TrainingConfig
 from training.decisions import PUBLISHED, Asked, asked_by_command
@@ -83,11 +83,11 @@ def train(
     asked = asked_by_command("train", because)
     asked = Asked(actor or asked.actor, asked.because)
     training = run_training(settings, snapshot, config, console, asked, choice)
-    result = finish(training, failed=FAILED_EXIT, to=console.file)
+    result = finish(training, refused=REFUSED_EXIT, failed=FAILED_EXIT, to=console.file)
     _show(result, as_json, console)
     if result["state"] != PUBLISHED:
         say(f"the model was refused: {result['reason']}", console.file)
-        raise typer.Exit(1)
+        raise typer.Exit(REFUSED_EXIT)
 
 
 @cli.command()

@@ -7,24 +7,26 @@ from typing import Any, TextIO, TypeVar
 
 import typer
 
-from schemas.errors import MissingRequirement, SegueError, Unavailable
+from schemas.errors import InvalidModel, SegueError
 
 T = TypeVar("T")
 
 
-def finish(work: Coroutine[Any, Any, T], *, failed: int = 1, to: TextIO | Any = sys.stderr) -> T:
-    """Run to the end; a refusal or failure is said in one sentence and exits with 1, or ``failed``.
+def finish(
+    work: Coroutine[Any, Any, T], *, refused: int = 1, failed: int = 1, to: TextIO | Any = sys.stderr
+) -> T:
+    """Run to the end; a refusal or failure is said in one sentence.
 
     Parameters
     ----------
-    failed : exit code where trying again may help
+    refused : exit code where the data do not bear a model: trying again would end alike
+    failed : exit code of all else
     """
     try:
         return asyncio.run(work)
     except SegueError as error:
         say(str(error), to)
-        again = isinstance(error, Unavailable | MissingRequirement)
-        raise typer.Exit(failed if again else 1) from error
+        raise typer.Exit(refused if isinstance(error, InvalidModel) else failed) from error
 
 
 def say(message: str, to: TextIO | Any) -> None:

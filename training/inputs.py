@@ -1,5 +1,7 @@
 """What a training reads beside the parts: the snapshot's manifest, audio features, the served model."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from connections.documents import Database, answered
 from connections.event_log import LogReader
 from connections.feature_store import StoredVectors
 from connections.model_store import load_model, model_document, served
+from connections.snapshot_pins import pinned
 from connections.snapshot_store import SnapshotStore
 from recommender.history import FOLD_VERSION
 from schemas.documents import TRACKS
@@ -47,6 +50,21 @@ def find_snapshot(store: SnapshotStore, generation: str, snapshot_id: str) -> Ma
             f"{FOLD_VERSION}: run `segue snapshot`"
         )
     return manifest
+
+
+@asynccontextmanager
+async def using_snapshot(
+    database: Database, store: SnapshotStore, generation: str, snapshot_id: str
+) -> AsyncIterator[Manifest]:
+    """Yield a snapshot that is not pruned meanwhile; see ``find_snapshot``.
+
+    Raises
+    ------
+    InvalidSnapshot, DocumentsUnavailable
+    """
+    manifest = find_snapshot(store, generation, snapshot_id)
+    async with pinned(database, generation, manifest.snapshot_id):
+        yield find_snapshot(store, generation, manifest.snapshot_id)  # unless it went just before
 
 
 def part_uris(store: SnapshotStore, manifest: Manifest) -> list[str]:

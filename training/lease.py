@@ -1,16 +1,13 @@
 """One training, or one run that makes lists, at a time: a lease in MongoDB that its holder renews."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from pymongo.errors import DuplicateKeyError
-
-from connections.documents import Database, answered
-from schemas.documents import LEASES
-from schemas.errors import DocumentsUnavailable
+from connections import leases
+from connections.documents import Database
+from schemas.errors import DocumentsUnavailable, Unavailable
 
 LEASE = "training"
 TERM_S = 30.0
@@ -24,58 +21,66 @@ def training_lease(database: Database, on_wait: Callable[[], None]) -> AbstractA
 
 
 @asynccontextmanager
-async def lease(database: Database, name: str, on_wait: Callable[[], None]) -> AsyncIterator[None]:
+async def lease(
+    database: Database, name: str, on_wait: Callable[[], None], *, renew_s: float = _RENEW_S
+) -> AsyncIterator[None]:
     """Hold a lease; wait while another process has it.
 
-    A holder that died lets it go after ``TERM_S``. ``on_wait`` is called once before waiting.
+    A holder that died lets it go after ``TERM_S``. One that could not renew it for so long (it was stopped,
+    or MongoDB did not hear from it) ends what it does as soon as it learns that another one has it.
+
+    Parameters
+    ----------
+    on_wait : called once before waiting
+    renew_s : seconds between two renewals
 
     Raises
     ------
     DocumentsUnavailable
         MongoDB did not answer while the lease was taken.
+    Unavailable
+        The lease was lost.
     """
     holder = uuid.uuid4().hex
+    await _taken(database, name, holder, on_wait)
+    try:
+        async with asyncio.timeout(None) as until_lost:
+
+            def lost() -> None:
+                until_lost.reschedule(asyncio.get_running_loop().time())
+
+            renewing = asyncio.create_task(_renew(database, name, holder, renew_s, lost))
+            try:
+                yield
+            finally:
+                renewing.cancel()
+                await asyncio.gather(renewing, return_exceptions=True)
+                await leases.release(database, name, holder)
+    except TimeoutError as error:
+        if not until_lost.expired():
+            raise
+        raise Unavailable(
+            f"the lease of {name} was not renewed for {TERM_S:g} s, so another process took it: what was "
+            "done here is dropped; run it again"
+        ) from error
+
+
+async def _taken(database: Database, name: str, holder: str, on_wait: Callable[[], None]) -> None:
     waited = False
-    while not await _take(database, name, holder):
+    while not await leases.take(database, name, holder, TERM_S):
         if not waited:
             on_wait()
             waited = True
         await asyncio.sleep(_POLL_S)
-    renewing = asyncio.create_task(_renew(database, name, holder))
-    try:
-        yield
-    finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
-        await _release(database, name, holder)
 
 
-async def _take(database: Database, name: str, holder: str) -> bool:
-    now_ms = time.time() * 1000
-    free_or_mine = {"_id": name, "$or": [{"until_ms": {"$lt": now_ms}}, {"holder": holder}]}
-    taken = {"$set": {"holder": holder, "until_ms": int(now_ms + TERM_S * 1000)}}
-    try:
-        await answered(
-            database[LEASES.name].update_one(free_or_mine, taken, upsert=True), f"taking the lease of {name}"
-        )
-    except DuplicateKeyError:
-        return False
-    return True
-
-
-async def _renew(database: Database, name: str, holder: str) -> None:
+async def _renew(
+    database: Database, name: str, holder: str, renew_s: float, lost: Callable[[], None]
+) -> None:
     while True:
-        await asyncio.sleep(_RENEW_S)
+        await asyncio.sleep(renew_s)
         try:
-            await _take(database, name, holder)
+            if not await leases.take(database, name, holder, TERM_S):
+                return lost()
         except DocumentsUnavailable:
             pass  # the next turn tries again; publication itself is safe without the lease
-
-
-async def _release(database: Database, name: str, holder: str) -> None:
-    try:
-        await answered(
-            database[LEASES.name].delete_one({"_id": name, "holder": holder}), "letting the lease go"
-        )
-    except DocumentsUnavailable:
-        pass  # it ends by itself

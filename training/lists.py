@@ -28,7 +28,7 @@ from schemas.errors import DocumentsUnavailable, InvalidInput, InvalidSnapshot, 
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from training.configuration import SMALL_USERS
-from training.inputs import NEWEST, find_snapshot, log_generation
+from training.inputs import NEWEST, find_snapshot, log_generation, using_snapshot
 from training.lease import lease
 from training.list_blocks import (
     DONE,
@@ -41,7 +41,7 @@ from training.list_blocks import (
     offsets,
     table_of,
 )
-from training.progress import Progress
+from training.progress import Progress, close_jobs
 from training.session import in_spark
 
 LEASE, KIND = "lists", "lists"
@@ -87,13 +87,16 @@ async def build_lists(settings: Settings, snapshot_id: str | None, console: Cons
         model = await load_model(database, pointer["model_id"], generation=generation)
         catalogue, charts = await _shelves(database)
         store = SnapshotStore(settings.snapshot_location)
-        manifest = await _snapshot(database, store, pointer, generation, snapshot_id)
-        blocks = blocks_of(store, manifest)
-        build = _build(pointer, manifest, len(blocks))
-        done = await begin_build(database, build)
-        work = _work(settings, build, manifest, model, catalogue, charts, until_s)
-        state = await _go_through(database, work, [block for block in blocks if block not in done], console)
-        counts = await counted_blocks(database, build)
+        await close_jobs(database, {"kind": KIND}, "its process ended before it could say why")
+        wanted = snapshot_id or await _begun_or_newest(database, store, pointer, generation)
+        async with using_snapshot(database, store, generation, wanted) as manifest:
+            blocks = blocks_of(store, manifest)
+            build = _build(pointer, manifest, len(blocks))
+            done = await begin_build(database, build)
+            work = _work(settings, build, manifest, model, catalogue, charts, until_s)
+            pending = [block for block in blocks if block not in done]
+            state = await _go_through(database, work, pending, console)
+            counts = await counted_blocks(database, build)
     return {
         "model_id": build["_id"],
         "seq": build["seq"],
@@ -133,19 +136,17 @@ async def _shelves(database: Database) -> tuple[Catalogue, Charts]:
     return catalogue, await newest_charts(database, Charts.empty())
 
 
-async def _snapshot(
-    database: Database, store: SnapshotStore, pointer: Pointer, generation: str, wanted: str | None
-) -> Manifest:
-    """Return the snapshot that is wanted, or that of a build to go on with, or the newest."""
-    if wanted is not None:
-        return find_snapshot(store, generation, wanted)
+async def _begun_or_newest(
+    database: Database, store: SnapshotStore, pointer: Pointer, generation: str
+) -> str:
+    """Return the snapshot of a build to go on with, else the newest."""
     build = await newest_build(database)
     if build is not None and build["state"] != DONE and build["seq"] == pointer["seq"]:
         try:
-            return find_snapshot(store, generation, build["snapshot_id"])
+            return find_snapshot(store, generation, build["snapshot_id"]).snapshot_id
         except InvalidSnapshot:
             pass  # it is pruned: begin again with the newest
-    return find_snapshot(store, generation, NEWEST)
+    return NEWEST
 
 
 def _build(pointer: Pointer, manifest: Manifest, blocks: int) -> ListBuild:

@@ -13,6 +13,7 @@ from training.progress import note_ended
 
 _log = structlog.get_logger()
 _AFTER_FAILURE_S = (15.0, 600.0)
+_MADE_WAY = "it made way for a training, or the trainer ended; the next run goes on"
 
 
 class ListsBeside:
@@ -24,6 +25,7 @@ class ListsBeside:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._running: asyncio.Task[None] | None = None
+        self._pid = 0
         self._failures = 0
         self._not_before_s = 0.0
 
@@ -43,19 +45,27 @@ class ListsBeside:
 
     async def stop(self) -> None:
         """End the run that is under way."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        if self._running is None or self._running.done():
+            return
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+        await note_ended(self._settings, self._pid, _MADE_WAY)
+
+    def _started(self, pid: int) -> None:
+        self._pid = pid
 
     async def _run(self) -> None:
         _log.info("making lists for everybody")
         try:
             deadline_s = self._settings.lists_budget_s + LISTS_GRACE_S
             code = await run_child(
-                ["lists", "build", "--in-process"], deadline_s, memory_limit_bytes(self._settings)
+                ["lists", "build", "--in-process"],
+                deadline_s,
+                memory_limit_bytes(self._settings),
+                started=self._started,
             )
         except LimitExceeded as error:
-            await note_ended(self._settings, error)
+            await note_ended(self._settings, error.pid, str(error))
             code = -1
         if code == 0:
             self._failures = 0

@@ -14,7 +14,7 @@ from connections.model_reports import save_report
 from connections.model_store import model_document, next_seq, prune_models, refuse_model, served
 from connections.snapshot_store import SnapshotStore
 from recommender.model import PARAMETERS, model_digest
-from schemas.errors import InvalidModel, InvalidSnapshot, SegueError
+from schemas.errors import InvalidModel, SegueError
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from training.catalogue import catalogue_features
@@ -23,11 +23,11 @@ from training.decisions import PUBLISHED, REFUSED, Asked, record_pruning, record
 from training.estimate import Estimate
 from training.inputs import (
     describe_inputs,
-    find_snapshot,
     log_generation,
     part_uris,
     read_artists,
     read_served,
+    using_snapshot,
 )
 from training.learning import STEPS, Learned, Report, learn
 from training.lease import training_lease
@@ -73,12 +73,12 @@ async def train(
 
     async with open_documents(settings) as database, training_lease(database, waiting):
         await _clean_up(settings, database, asked)
-        manifest = find_snapshot(store, generation, snapshot_id)
-        config = config.sized_for(manifest.users)
-        if choice.budget is not None:
-            _enough_users(manifest, config)
-        config, tuned = await chosen_parameters(settings, database, manifest, config, choice, console)
-        result = await _train_on(settings, database, store, manifest, config, console, asked, tuned)
+        async with using_snapshot(database, store, generation, snapshot_id) as manifest:
+            config = config.sized_for(manifest.users)
+            if choice.budget is not None:
+                _enough_users(manifest, config)
+            config, tuned = await chosen_parameters(settings, database, manifest, config, choice, console)
+            result = await _train_on(settings, database, store, manifest, config, console, asked, tuned)
     return result | {"seconds": round(time.monotonic() - began, 1)}
 
 
@@ -136,7 +136,7 @@ async def _end_without_model(
     database: Database, progress: Progress, error: SegueError, asked: Asked, manifest: Manifest, name: str
 ) -> None:
     """Leave the reason in the job, and a refusal among the decisions too."""
-    refused = isinstance(error, InvalidModel | InvalidSnapshot)
+    refused = isinstance(error, InvalidModel)
     await progress.end(REFUSED if refused else "failed", str(error))
     if refused:
         training = {"snapshot_id": manifest.snapshot_id, "training_id": name}

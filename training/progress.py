@@ -11,7 +11,6 @@ from connections.documents import Database, answered, open_documents
 from schemas.documents import JOBS
 from schemas.errors import DocumentsUnavailable
 from schemas.settings import Settings
-from training.child import LimitExceeded
 from training.estimate import Estimate
 
 KIND = "training"
@@ -119,10 +118,10 @@ async def close_jobs(database: Database, which: Mapping[str, Any], reason: str) 
     await answered(database[JOBS.name].update_many(running, {"$set": closed}), "closing jobs")
 
 
-async def note_ended(settings: Settings, error: LimitExceeded) -> None:
-    """Leave in its job why a child was ended from outside; without MongoDB the next training closes it."""
+async def note_ended(settings: Settings, pid: int, reason: str) -> None:
+    """Leave in its job why a child was ended from outside; without MongoDB the next one closes it."""
     async with open_documents(settings) as database:
         try:
-            await close_jobs(database, {"pid": error.pid}, str(error))
+            await close_jobs(database, {"pid": pid}, reason)
         except DocumentsUnavailable:
             pass

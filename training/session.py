@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from connections.jars import checked_jars
 from connections.native_blas import native_blas
 from connections.spark import open_session, spark_log
-from schemas.errors import InvalidModel, InvalidSnapshot, Unavailable
+from schemas.errors import InvalidModel, InvalidSnapshot, SparkUnavailable
 from schemas.settings import Settings
 
 T = TypeVar("T")
@@ -23,6 +23,7 @@ CONNECTOR_JARS = ("org.mongodb", "org.mongodb.spark")
 """Organisations of the jars by which Spark reads MongoDB."""
 _JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
 _COLLECTOR = re.compile(r"-XX:\+Use\w+GC\b")
+_OF_THE_DATA = re.compile(r"SingularMatrixException|ArithmeticException|IllegalArgumentException")
 _DAMAGED = re.compile(r"schemas\.errors\.InvalidSnapshot: (.+)")
 
 
@@ -87,31 +88,50 @@ async def in_spark(settings: Settings, doing: str, work: Callable[[SparkSession]
     InvalidSnapshot
         A part is missing or damaged.
     InvalidModel
-        Spark failed at the work: trying again would fail again.
-    Unavailable
-        The virtual machine died.
+        The data do not bear the work: trying again would fail again.
+    SparkUnavailable
+        Anything else failed: the virtual machine, a worker, memory, a disk, a store.
     """
+    opened: list[SparkSession] = []
 
     def run() -> T:
         with spark_session(settings, blocks=blocks) as spark:
+            opened.append(spark)
             return work(spark)
 
     try:
         return await asyncio.to_thread(run)
+    except asyncio.CancelledError:
+        for spark in opened:  # nobody waits for the thread any more: its work ends with its session
+            await asyncio.to_thread(spark.stop)
+        raise
     except (PySparkException, Py4JJavaError) as error:
         damaged = damaged_part(error)
         if damaged is not None:
             raise InvalidSnapshot(damaged) from error
-        first = str(error).strip().splitlines()[0]
-        raise InvalidModel(f"Spark could not {doing}: {first}; see {spark_log(settings)}") from error
+        kind = InvalidModel if is_of_the_data(error) else SparkUnavailable
+        raise kind(f"Spark could not {doing}: {first_line(error)}; see {spark_log(settings)}") from error
     except (Py4JError, ConnectionError) as error:
-        raise Unavailable(f"Spark's virtual machine died; see {spark_log(settings)}") from error
+        raise SparkUnavailable(f"Spark's virtual machine died; see {spark_log(settings)}") from error
+    except (OSError, MemoryError) as error:
+        raise SparkUnavailable(f"Spark could not {doing}: {error}; see {spark_log(settings)}") from error
 
 
 def damaged_part(error: Exception) -> str | None:
     """Return what Spark's worker said of a part that it could not use; None: that was not the cause."""
     found = _DAMAGED.search(str(error))
     return found[1] if found else None
+
+
+def is_of_the_data(error: Exception) -> bool:
+    """Say whether Spark failed for the numbers that it was given: the same ones would fail again."""
+    return _OF_THE_DATA.search(str(error)) is not None
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, without the stack of the virtual machine."""
+    said = str(error).strip() or type(error).__name__
+    return said.splitlines()[0]
 
 
 def set_standard_error_aside(log: Path) -> TextIO:

@@ -166,7 +166,7 @@ class Trainer:
             code = await run_child(arguments, *limits)
         except LimitExceeded as error:
             _log.error("training ended", reason=str(error))
-            await note_ended(self._settings, error)
+            await note_ended(self._settings, error.pid, str(error))
             code = -1
         seconds = round(time.monotonic() - began, 1)
         if code in (0, REFUSED_EXIT):

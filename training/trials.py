@@ -22,6 +22,7 @@ from training.interactions import Ids, dense_ids, judged_users, prepared_users, 
 from training.judgement import Judged, judged_from, model_scores, ranked
 from training.learning import trial_model
 from training.search import Parameters, Space, Trial, als_space, suggest
+from training.session import first_line, is_of_the_data
 from training.validation import validation_split
 
 Judge = Callable[[Parameters], Trial]
@@ -138,8 +139,10 @@ def spark_judge(share: Share, config: TrainingConfig) -> Judge:
         try:
             fitted = fit(share.ratings, one, one.rank_for(users, items))
         except (PySparkException, Py4JJavaError) as error:
+            if not is_of_the_data(error):
+                raise
             # such parameters have no fit (a singular equation): the search must know and go on
-            return failed_trial(searched, began, str(error).strip().splitlines()[0])
+            return failed_trial(searched, began, first_line(error))
         broken = not_finite(fitted.rows)
         if broken:
             return failed_trial(searched, began, broken)

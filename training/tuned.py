@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from schemas.errors import InvalidSnapshot, SegueError
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from training.configuration import TrainingConfig
-from training.inputs import find_snapshot, part_uris
+from training.inputs import part_uris, using_snapshot
 from training.progress import Progress
 from training.search import Trial, best_of
 from training.session import in_spark
@@ -83,19 +84,34 @@ async def _search(
 ) -> None:
     fresh = new_tuning(manifest, config, explicit, budget.trials)
     tuning = await unfinished(database, fresh, manifest)
-    store_of_parts = SnapshotStore(settings.snapshot_location)
-    try:
-        source = find_snapshot(store_of_parts, manifest.generation, tuning["snapshot_id"])
-    except InvalidSnapshot:  # no longer kept: a search begins anew on what there is
-        tuning, source = fresh, manifest
+    parts = SnapshotStore(settings.snapshot_location)
+    async with AsyncExitStack() as kept:
+        earlier = using_snapshot(database, parts, manifest.generation, tuning["snapshot_id"])
+        try:
+            source = await kept.enter_async_context(earlier)
+        except InvalidSnapshot:  # no longer there: a search begins anew on what there is
+            tuning, source = fresh, manifest
+        await _go_on(settings, database, tuning, part_uris(parts, source), config, explicit, budget, console)
+
+
+async def _go_on(
+    settings: Settings,
+    database: Database,
+    tuning: Tuning,
+    uris: list[str],
+    config: TrainingConfig,
+    explicit: frozenset[str],
+    budget: Budget,
+    console: Console,
+) -> None:
     tuning["wanted"] = budget.trials
     tuning["state"] = RUNNING
     progress = Progress(database, f"tuning-{tuning['_id'][:16]}", budget.trials, console, kind=KIND)
     progress.done = len(tuning["trials"])
     on_trial = _keeping(database, tuning, config, progress)
-    uris, earlier = part_uris(store_of_parts, source), trials_of(tuning)
+    earlier = trials_of(tuning)
     if earlier:
-        console.print(f"going on after {len(earlier)} trials on snapshot {source.snapshot_id}")
+        console.print(f"going on after {len(earlier)} trials on snapshot {tuning['snapshot_id']}")
     try:
         await store(database, tuning, config)
         if len(earlier) < budget.trials:

@@ -54,8 +54,10 @@ from schemas.documents.collection import Collection
 from schemas.documents.jobs import (
     JOBS,
     LEASES,
+    SNAPSHOT_PINS,
     Job,
     Lease,
+    SnapshotPin,
 )
 from schemas.documents.lists import (
     LIST_BLOCKS,
@@ -108,6 +110,7 @@ __all__ = [
     "PRECOMPUTED",
     "REJECTED_TRACKS",
     "SCALERS",
+    "SNAPSHOT_PINS",
     "TOKENS",
     "TRACKS",
     "TRACK_DETAILS",
@@ -141,6 +144,7 @@ __all__ = [
     "RefusedFile",
     "RejectedTrack",
     "Scaler",
+    "SnapshotPin",
     "Token",
     "Track",
     "TrackDetails",
@@ -151,5 +155,5 @@ COLLECTIONS = (
     ACCOUNTS, TOKENS, TRACKS, TRACK_DETAILS, GENRES, FEATURES, SCALERS, CATALOGUE, REJECTED_TRACKS,
     OWN_FILES, ETL_REPORTS, MODELS, MODEL_CHUNKS, MODEL_REPORTS, TUNINGS, POINTERS, DECISIONS, ARCHIVE,
     ARCHIVE_POSITIONS, CHART_POSITIONS, CHART_LISTENERS, CHART_HOURS, CHART_TRACKS, CHARTS, LEASES, LISTS,
-    LIST_BUILDS, LIST_BLOCKS, JOBS,
+    LIST_BUILDS, LIST_BLOCKS, JOBS, SNAPSHOT_PINS,
 )  # fmt: skip

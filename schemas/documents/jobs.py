@@ -13,6 +13,15 @@ class Lease(TypedDict):
     until_ms: int
 
 
+class SnapshotPin(TypedDict):
+    """``snapshot_pins``: a snapshot that somebody reads, and until when it is kept for that."""
+
+    _id: str
+    generation: str
+    snapshot_id: str
+    until_ms: int
+
+
 class Job(TypedDict):
     """``jobs``: progress of trainings and imports."""
 
@@ -31,4 +40,5 @@ class Job(TypedDict):
 
 
 LEASES = Collection("leases")
+SNAPSHOT_PINS = Collection("snapshot_pins")
 JOBS = Collection("jobs", (((("updated_ms", -1),), {}),))

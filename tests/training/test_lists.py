@@ -27,7 +27,7 @@ from recommender.model import canonical_arrays, model_digest
 from recommender.ranking import Catalogue, RankingConfig, Request, rank
 from schemas import events
 from schemas.documents import ARCHIVE, CHARTS, LIST_BLOCKS, LISTS, ListBuild, Pointer
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, InvalidSnapshot
 from schemas.recommendations import Recommendations, decode_recommendations
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
@@ -277,6 +277,35 @@ async def test_the_trainer_has_them_made_beside_its_waiting_unless_told_not_to(
     finally:
         await beside.stop()
     assert await database[LISTS.name].count_documents({}) == 30
+
+
+async def test_a_run_that_makes_way_says_so_in_its_job(
+    settings: Settings,
+    database: Database,
+    generation: str,
+    write_snapshot: WriteSnapshot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    write_snapshot(settings, generation, many(3_000))
+    beside, jobs = ListsBeside(settings), database["jobs"]
+    await beside.begin(database)
+    while (job := await jobs.find_one({"kind": "lists"})) is None:
+        await asyncio.sleep(0.05)
+    assert job["state"] == "running"
+    await beside.stop()
+    ended = await jobs.find_one({"kind": "lists"})
+    assert ended is not None
+    assert (ended["state"], "made way" in ended["message"]) == ("failed", True)
+    # one whose trainer was killed could say nothing
+    await jobs.update_one({"_id": job["_id"]}, {"$set": {"state": "running", "kind": "lists"}})
+    await jobs.update_one(
+        {"_id": "lists-older"}, {"$set": {"state": "running", "kind": "lists"}}, upsert=True
+    )
+    with pytest.raises(InvalidSnapshot):
+        await build_lists(settings, "missing", QUIET)
+    assert await jobs.count_documents({"state": "running"}) == 0
 
 
 @pytest.mark.slow

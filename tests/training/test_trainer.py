@@ -24,6 +24,7 @@ from schemas.topics import SNAPSHOTS
 from tests.programs import QUICK_JAVA
 from tests.training.conftest import WriteSnapshot
 from tests.training.listeners import tasteful
+from training.child import FAILED_EXIT, REFUSED_EXIT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,6 +161,16 @@ async def test_a_refused_training_says_why_and_exits_with_1(
         job = await database["jobs"].find_one({})
         assert job is not None
         assert (job["kind"], job["state"]) == ("training", "refused")
+
+
+@pytest.mark.parametrize(("snapshot", "code"), [("newest", REFUSED_EXIT), ("missing", FAILED_EXIT)])
+async def test_the_trainer_is_told_whether_to_try_again(
+    settings: Settings, write_snapshot: WriteSnapshot, snapshot: str, code: int
+) -> None:
+    generation = await ensure_topics(settings)
+    write_snapshot(settings, generation, tasteful(3))
+    found, _, _ = await training_command(settings, "train", "--in-process", "--snapshot", snapshot)
+    assert found == code
 
 
 async def test_a_training_past_its_deadline_is_ended(

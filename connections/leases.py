@@ -1,4 +1,4 @@
-"""One holder at a time: a document that is taken when it is free or its time is over."""
+"""One holder at a time: a document in ``leases`` that is taken when it is free or its time is over."""
 
 import time
 
@@ -6,6 +6,7 @@ from pymongo.errors import DuplicateKeyError
 
 from connections.documents import Database, answered
 from schemas.documents import LEASES
+from schemas.errors import DocumentsUnavailable
 
 
 async def take(database: Database, name: str, holder: str, seconds: float) -> bool:
@@ -26,3 +27,12 @@ async def take(database: Database, name: str, holder: str, seconds: float) -> bo
     except DuplicateKeyError:
         return False
     return True
+
+
+async def release(database: Database, name: str, holder: str) -> None:
+    """Let a lease go if ``holder`` has it; without MongoDB it ends by itself."""
+    mine = database[LEASES.name].delete_one({"_id": name, "holder": holder})
+    try:
+        await answered(mine, f"letting {name} go")
+    except DocumentsUnavailable:
+        pass
