@@ -97,7 +97,7 @@ class Contest:
         }
 
     def against(self, lists: NDArray[np.int64], snapshot_s: float) -> dict[str, Any] | None:
-        """Compare with the served model on users whose held-out interactions are newer than its snapshot.
+        """Compare with the served model on users whose held-out interactions all began after its snapshot.
 
         Parameters
         ----------

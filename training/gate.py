@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,24 @@ MANY_USERS = 200
 LEAST_COVERED = 0.99
 SERVED_MARGIN = 0.10
 FRESH_USERS = 50
-PASSED = "passed"
-Verdicts = dict[str, str | None]
-"""Rule -> why it refuses, None where it does not."""
+
+
+class Verdict(NamedTuple):
+    """What one rule says of a model.
+
+    Attributes
+    ----------
+    refused : it keeps the model out of service
+    words : why; "passed", or why it could not judge, where it does not
+    """
+
+    refused: bool
+    words: str
+
+
+PASSED = Verdict(False, "passed")
+Verdicts = dict[str, Verdict]
+"""By rule."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +51,23 @@ class Served:
 
 def reasons(verdicts: Verdicts) -> list[str]:
     """Return why a model is refused; empty where it may be served."""
-    return [reason for reason in verdicts.values() if reason]
+    return [verdict.words for verdict in verdicts.values() if verdict.refused]
 
 
 def in_words(verdicts: Verdicts) -> dict[str, str]:
     """Return each verdict as it is kept with the model."""
-    return {rule: reason or PASSED for rule, reason in verdicts.items()}
+    return {rule: verdict.words for rule, verdict in verdicts.items()}
 
 
-def not_finite(rows: NDArray[np.float32]) -> str | None:
+def not_finite(rows: NDArray[np.float32]) -> Verdict:
     """Refuse factors that are not finite, or that are all zero."""
     bad = int(rows.size - np.isfinite(rows).sum())
     if bad:
-        return f"{bad} of {rows.size} numbers of the item factors are not finite"
-    return "all item factors are zero" if not rows.any() else None
+        return Verdict(True, f"{bad} of {rows.size} numbers of the item factors are not finite")
+    return PASSED if rows.any() else Verdict(True, "all item factors are zero")
 
 
-def not_covering(folded: int, users: int, lists: NDArray[np.int64]) -> str | None:
+def not_covering(folded: int, users: int, lists: NDArray[np.int64]) -> Verdict:
     """Refuse a model that cannot make a list for 99 % of the judged users, or makes one list for all.
 
     Parameters
@@ -61,13 +76,15 @@ def not_covering(folded: int, users: int, lists: NDArray[np.int64]) -> str | Non
     lists : int64 [users, k], ranked items
     """
     if folded < LEAST_COVERED * users:
-        return f"lists for {folded} of {users} judged users only; {LEAST_COVERED:.0%} are needed"
+        return Verdict(
+            True, f"lists for {folded} of {users} judged users only; {LEAST_COVERED:.0%} are needed"
+        )
     if users > 1 and (lists == lists[0]).all():
-        return "every judged user gets the same list"
-    return None
+        return Verdict(True, "every judged user gets the same list")
+    return PASSED
 
 
-def not_better_than_popularity(gain: Interval, users: int) -> str | None:
+def not_better_than_popularity(gain: Interval, users: int) -> Verdict:
     """Refuse by NDCG@10 against popularity on the same users and tracks.
 
     From 200 judged users on, the mean difference decides. Below, a mean is mostly noise: refused is only
@@ -76,20 +93,22 @@ def not_better_than_popularity(gain: Interval, users: int) -> str | None:
     """
     worse = gain.mean <= 0 if users >= MANY_USERS else gain.high < 0
     if not worse:
-        return None
-    return (
+        return PASSED
+    return Verdict(
+        True,
         f"NDCG@10 is not better than popularity's: difference {gain.mean:+.4f} "
-        f"({gain.low:+.4f} to {gain.high:+.4f}) over {users} users"
+        f"({gain.low:+.4f} to {gain.high:+.4f}) over {users} users",
     )
 
 
-def worse_than_served(evaluation: Mapping[str, Any], served: Mapping[str, Any] | None) -> str | None:
+def worse_than_served(evaluation: Mapping[str, Any], served: Mapping[str, Any] | None) -> Verdict:
     """Refuse a model that is worse than the served one beyond a margin of 10 % of its NDCG@10.
 
     An honest comparison needs interactions that neither model has seen: held-out ones newer than the
-    served model's snapshot. With 50 users or more of that kind, the paired difference on them decides: its
-    whole interval must lie below minus the margin. Otherwise the served model's own evaluation stands in,
-    and the model's upper bound must reach it less the margin; two splits of another kind do not compare.
+    served model's snapshot, of tracks that the user had nothing to do with before. With 50 users or more of
+    that kind, the paired difference on them decides: its whole interval must lie below minus the margin.
+    Otherwise the served model's own evaluation stands in, and the model's upper bound must reach it less the
+    margin; two splits of another kind do not compare.
 
     Parameters
     ----------
@@ -100,17 +119,28 @@ def worse_than_served(evaluation: Mapping[str, Any], served: Mapping[str, Any] |
     if fresh and fresh["users"] >= FRESH_USERS:
         margin = SERVED_MARGIN * fresh["ndcg_at_10"]
         if fresh["difference"]["high"] < -margin:
-            return (
+            return Verdict(
+                True,
                 f"NDCG@10 is worse than the served model's {fresh['ndcg_at_10']:.4f} by "
-                f"{-fresh['difference']['value']:.4f} on {fresh['users']} users with new interactions"
+                f"{-fresh['difference']['value']:.4f} on {fresh['users']} users with new interactions",
             )
-        return None
-    if not served or served.get("split", {}).get("kind") != evaluation["split"]["kind"]:
-        return None
+        return PASSED
+    theirs, mine = (served or {}).get("split", {}).get("kind"), evaluation["split"]["kind"]
+    if not served or theirs != mine:
+        return Verdict(
+            False,
+            f"not judged: fewer than {FRESH_USERS} users have new interactions alone, and the served model "
+            + (
+                f"was judged on a split of another kind ({theirs}, not {mine})"
+                if theirs
+                else "was not judged"
+            ),
+        )
     then, now = served["model"]["ndcg_at_10"]["value"], evaluation["model"]["ndcg_at_10"]
     if now["high"] < (1 - SERVED_MARGIN) * then:
-        return (
+        return Verdict(
+            True,
             f"NDCG@10 {now['value']:.4f} (at most {now['high']:.4f}) is worse than the {then:.4f} that the "
-            "served model reached when it was judged"
+            "served model reached when it was judged",
         )
-    return None
+    return PASSED

@@ -1,7 +1,7 @@
 """Snapshot parts -> prepared users -> dense ids -> ratings, in Spark."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,8 @@ from training.preparation import KEPT, prepare_batches
 
 PREPARED_COLUMNS = (
     "user_id string, outcome string, clipped int, timed boolean, ticket long, "
-    "track_ids array<long>, strengths array<float>, held_out array<boolean>, last_s array<long>"
+    "track_ids array<long>, strengths array<float>, held_out array<boolean>, last_s array<long>, "
+    "first_s array<long>"
 )
 _TRACKS = "track_id long, listeners long, training_listeners long, interactions long"
 _RATINGS = "user int, item int, rating float"
@@ -47,6 +48,14 @@ class Ids:
     training_listeners: NDArray[np.int64]
     dead_tracks: int = 0
     dead_interactions: int = 0
+
+    def with_tracks(self, track_ids: NDArray[np.int64]) -> "Ids":
+        """Return these and other tracks that nobody has, renumbered: a catalogue to rank."""
+        everything = np.union1d(self.track_ids, track_ids)
+        at = np.searchsorted(everything, self.track_ids)
+        listeners, training = np.zeros((2, len(everything)), np.int64)
+        listeners[at], training[at] = self.listeners, self.training_listeners
+        return replace(self, track_ids=everything, listeners=listeners, training_listeners=training)
 
 
 def prepared_users(spark: SparkSession, part_uris: Sequence[str], config: TrainingConfig) -> DataFrame:
@@ -138,7 +147,7 @@ def judged_users(prepared: DataFrame, limit: int) -> pa.Table:
     known = F.exists(pairs, lambda one: (one["strengths"] > 0) & ~one["held_out"])
     judged = prepared.where((F.col("outcome") == KEPT) & F.array_contains("held_out", True) & known)
     chosen = judged.orderBy("ticket", "user_id").limit(limit)
-    columns = ("user_id", "timed", "track_ids", "strengths", "held_out", "last_s")
+    columns = ("user_id", "timed", "track_ids", "strengths", "held_out", "first_s")
     return chosen.select(*columns).toArrow().sort_by("user_id")
 
 

@@ -34,7 +34,7 @@ class Judged:
     tracks : int64 [n]
     values : float64 [n], strengths
     held_out : bool [n]
-    last_s : int64 [n]
+    first_s : int64 [n], seconds since 1970 before which nothing happened; 0 where that is not known
     timed : bool [users]
     """
 
@@ -44,7 +44,7 @@ class Judged:
     tracks: NDArray[np.int64]
     values: NDArray[np.float64]
     held_out: NDArray[np.bool_]
-    last_s: NDArray[np.int64]
+    first_s: NDArray[np.int64]
     timed: NDArray[np.bool_]
 
     @property
@@ -74,8 +74,8 @@ class Judged:
             yield self.tracks[start:end][shown], self.values[start:end][shown]
 
     def held_out_since(self, time_s: float) -> NDArray[np.bool_]:
-        """Say for each user whether all of what is held out happened after ``time_s``: bool [users]."""
-        older = self.held_out & (self.last_s <= time_s)
+        """Say for each user whether all of what is held out began after ``time_s``: bool [users]."""
+        older = self.held_out & (self.first_s <= time_s)
         found: NDArray[np.bool_] = np.add.reduceat(older.astype(np.int64), self.offsets[:-1]) == 0
         return found
 
@@ -92,7 +92,7 @@ def judged_from(table: pa.Table, track_ids: NDArray[np.int64]) -> Judged:
         tracks=tracks,
         values=flat(columns["strengths"]).astype(np.float64),
         held_out=flat(columns["held_out"]).astype(bool),
-        last_s=flat(columns["last_s"]).astype(np.int64),
+        first_s=flat(columns["first_s"]).astype(np.int64),
         timed=columns["timed"].to_numpy(zero_copy_only=False).astype(bool),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 
@@ -28,7 +29,7 @@ from training.interactions import (
     prepared_users,
     ratings,
 )
-from training.judgement import Judged, judged_from, model_scores, ranked
+from training.judgement import judged_from, model_scores, ranked
 from training.placement import NO_FEATURES, Features, Placement, place
 
 Report = Callable[[str], None]
@@ -123,11 +124,11 @@ def _enough(ids: Ids, config: TrainingConfig) -> None:
         )
 
 
-def _judged(prepared: DataFrame, ids: Ids, config: TrainingConfig) -> Judged:
+def _judged_users(prepared: DataFrame, config: TrainingConfig) -> pa.Table:
     table = judged_users(prepared, config.judged_users)
     if table.num_rows == 0:
         raise InvalidModel("no user has the three positive interactions that a judgement needs")
-    return judged_from(table, ids.track_ids)
+    return table
 
 
 def _fit(
@@ -148,14 +149,17 @@ def _judge(
     report: Report,
     moment_s: int | None,
 ) -> tuple[dict[str, Any], gate.Verdicts]:
-    judged = _judged(prepared, ids, config)
+    users = _judged_users(prepared, config)
     trial = _fit(spark, prepared, ids, config, training_only=True)
-    report(f"ranking {judged.users} users over {len(ids.track_ids)} tracks")
-    began = time.monotonic()
     broken = gate.not_finite(trial.rows)
-    if broken:
-        raise InvalidModel(broken)
-    contest = Contest.between(trial_model(trial, ids, config, features), judged, ids, config.seed)
+    if broken.refused:
+        raise InvalidModel(broken.words)
+    model = trial_model(trial, ids, config, features)
+    catalogue = ids.with_tracks(model.track_ids)  # what nobody played competes too, as in service
+    judged = judged_from(users, catalogue.track_ids)
+    report(f"ranking {judged.users} users over {len(catalogue.track_ids)} tracks")
+    began = time.monotonic()
+    contest = Contest.between(model, judged, catalogue, config.seed)
     evaluation = contest.as_dict()
     if moment_s is not None:
         evaluation["split"] |= {"kind": Split.GLOBAL, "moment_s": moment_s}

@@ -27,6 +27,7 @@ PREPARED = pa.schema(
         ("strengths", pa.list_(pa.float32())),
         ("held_out", pa.list_(pa.bool_())),
         ("last_s", pa.list_(pa.int64())),
+        ("first_s", pa.list_(pa.int64())),
     ]
 )
 """One row per user. ``ticket`` is a seeded draw that orders the users who may be judged."""
@@ -45,6 +46,7 @@ class PreparedUser:
     values : float32 [n], signed, never 0
     held_out : bool [n], only positive ones
     last_s : int64 [n], seconds since 1970; 0 where the time is not known
+    first_s : int64 [n], seconds since 1970 before which nothing happened; 0 where that is not known
     """
 
     outcome: str
@@ -54,6 +56,7 @@ class PreparedUser:
     values: NDArray[np.float32]
     held_out: NDArray[np.bool_]
     last_s: NDArray[np.int64]
+    first_s: NDArray[np.int64]
 
 
 def prepare_user(history: History, user_id: str, config: TrainingConfig) -> PreparedUser:
@@ -79,6 +82,7 @@ def prepare_user(history: History, user_id: str, config: TrainingConfig) -> Prep
         values.astype(np.float32),
         held_out,
         last_s,
+        first_seen_s(history.interactions, track_ids, last_s),
     )
 
 
@@ -147,6 +151,7 @@ def _as_batch(user_ids: list[str], users: list[PreparedUser], seed: int) -> pa.R
             flat("values", pa.float32()),
             flat("held_out", pa.bool_()),
             flat("last_s", pa.int64()),
+            flat("first_s", pa.int64()),
         ],
         schema=PREPARED,
     )
@@ -154,7 +159,7 @@ def _as_batch(user_ids: list[str], users: list[PreparedUser], seed: int) -> pa.R
 
 def _left_out(rule: str) -> PreparedUser:
     ids, values, held_out = np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, bool)
-    return PreparedUser(rule, 0, False, ids, values, held_out, ids)
+    return PreparedUser(rule, 0, False, ids, values, held_out, ids, ids)
 
 
 def last_seen_s(rows: Interactions, track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -167,6 +172,23 @@ def last_seen_s(rows: Interactions, track_ids: NDArray[np.int64]) -> NDArray[np.
     known = track_ids[at] == ids
     np.maximum.at(latest, at[known], rows["last_s"][known].astype(np.int64))
     return latest
+
+
+def first_seen_s(
+    rows: Interactions, track_ids: NDArray[np.int64], last_s: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the time of each track of which the history tells one event: int64 [tracks].
+
+    A history keeps the latest time of a track. Where one listen, import, like or choice is all that it
+    tells, that was the first one too; else 0: it is not known.
+    """
+    flags = np.unpackbits(rows["flags"][:, None], axis=1).sum(axis=1)
+    told = rows["listens"].astype(np.int64) + rows["skips"] + rows["imported"] + flags
+    at = np.searchsorted(track_ids, rows["track_id"].astype(np.int64))
+    at = np.minimum(at, len(track_ids) - 1)
+    known = track_ids[at] == rows["track_id"]
+    events = np.bincount(at[known], weights=told[known], minlength=len(track_ids))
+    return np.where(events == 1, last_s, 0)
 
 
 def _digest(seed: int, purpose: str, user_id: str) -> bytes:

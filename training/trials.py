@@ -144,8 +144,8 @@ def spark_judge(share: Share, config: TrainingConfig) -> Judge:
             # such parameters have no fit (a singular equation): the search must know and go on
             return failed_trial(searched, began, first_line(error))
         broken = not_finite(fitted.rows)
-        if broken:
-            return failed_trial(searched, began, broken)
+        if broken.refused:
+            return failed_trial(searched, began, broken.words)
         lists = ranked(model_scores(trial_model(fitted, share.ids, one), share.judged), share.judged)
         return trial_of(searched, began, user_metrics(lists, share.judged.relevant), config.seed)
 

@@ -30,8 +30,8 @@ def validation_split(prepared: DataFrame, config: TrainingConfig) -> DataFrame:
 def split_batches(batches: Iterator[pa.RecordBatch], config: TrainingConfig) -> Iterator[pa.RecordBatch]:
     """Split batches of ``PREPARED`` rows."""
     for batch in batches:
-        names = ("track_ids", "strengths", "held_out", "last_s")
-        tracks, values, hidden, last_s = (flat(batch[name]) for name in names)
+        names = ("track_ids", "strengths", "held_out", "last_s", "first_s")
+        tracks, values, hidden, last_s, first_s = (flat(batch[name]) for name in names)
         lengths = np.diff(batch["track_ids"].offsets.to_numpy())
         row = np.repeat(np.arange(len(lengths)), lengths)
         positive = np.bincount(row[~hidden & (values > 0)], minlength=len(lengths)) > 0
@@ -39,17 +39,19 @@ def split_batches(batches: Iterator[pa.RecordBatch], config: TrainingConfig) -> 
         counts = np.bincount(row[shown], minlength=len(lengths))[positive]
         chosen = batch.filter(pa.array(positive))
         users = chosen["user_id"].to_pylist()
-        yield _split(chosen, users, counts, (tracks[shown], values[shown], last_s[shown]), config)
+        yield _split(
+            chosen, users, counts, (tracks[shown], values[shown], last_s[shown], first_s[shown]), config
+        )
 
 
 def _split(
     batch: pa.RecordBatch,
     users: list[str],
     counts: NDArray[np.int64],
-    columns: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]],
+    columns: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]],
     config: TrainingConfig,
 ) -> pa.RecordBatch:
-    tracks, values, last_s = columns
+    tracks, values, last_s, first_s = columns
     offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
     held_out, timed = np.zeros(len(tracks), bool), []
     for user, start, end in zip(users, offsets[:-1], offsets[1:], strict=True):
@@ -73,6 +75,7 @@ def _split(
             listed(values, pa.float32()),
             listed(held_out, pa.bool_()),
             listed(last_s, pa.int64()),
+            listed(first_s, pa.int64()),
         ],
         schema=PREPARED,
     )

@@ -27,7 +27,7 @@ def judged() -> Judged:
         tracks=flat + 1,
         values=np.ones(len(flat)),
         held_out=np.concatenate([np.arange(len(row)) < 2 for row in rows]),
-        last_s=np.full(len(flat), 100),
+        first_s=np.full(len(flat), 100),
         timed=np.ones(USERS, bool),
     )
 

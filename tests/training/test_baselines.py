@@ -39,7 +39,7 @@ def judged(values: np.ndarray, held_out: np.ndarray) -> Judged:
         tracks=items,
         values=values[users, items],
         held_out=held_out[users, items],
-        last_s=np.zeros(len(items), np.int64),
+        first_s=np.zeros(len(items), np.int64),
         timed=np.zeros(len(at), bool),
     )
 

@@ -19,7 +19,7 @@ def judged() -> Judged:
         tracks=np.array([10, 30, 20, 40]),
         values=np.ones(4),
         held_out=np.array([False, True, False, True]),
-        last_s=np.array([100, 200, 100, 300]),
+        first_s=np.array([100, 200, 100, 300]),
         timed=np.array([True, True]),
     )
 
@@ -33,6 +33,12 @@ def checkerboard() -> Model:
 def ids(listeners: list[int]) -> Ids:
     users = np.array([b"u1", b"u2"])
     return Ids(users, TRACKS, np.array(listeners), np.array(listeners))
+
+
+def test_a_catalogue_has_tracks_that_nobody_has_met() -> None:
+    found = ids([5, 9, 1, 2]).with_tracks(np.array([5, 20, 35]))
+    assert found.track_ids.tolist() == [5, 10, 20, 30, 35, 40]
+    assert found.listeners.tolist() == found.training_listeners.tolist() == [0, 5, 9, 1, 0, 2]
 
 
 def test_a_checkerboard_is_solved_and_training_items_are_left_out() -> None:

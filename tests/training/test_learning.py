@@ -66,6 +66,7 @@ def test_taste_is_learned_and_tracks_without_plays_are_placed_by_their_sound(lea
     assert against["item_knn"]["ndcg_at_10"]["low"] > against["decayed_popularity"]["ndcg_at_10"]["high"]
     placed = learned.arrays["track_ids"][~learned.arrays["fitted"]]
     assert placed.tolist() == list(range(49, 61))
+    assert learned.evaluation["split"]["tracks"] == 60, "what nobody played is ranked too"
     rows = learned.arrays["item_factors"]
     for at, track_id in enumerate(range(49, 61), start=48):
         nearest = np.argsort(-(rows[:48] @ rows[at]) / np.linalg.norm(rows[:48], axis=1))[:3]

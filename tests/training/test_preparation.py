@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from recommender.encoding import EMPTY, History
 from recommender.history import apply
+from schemas import events
+from tests.builders import event
 from tests.training.listeners import imported, play, user
 from training.configuration import TrainingConfig
 from training.preparation import (
@@ -27,8 +29,8 @@ START_MS = 1_700_000_000_000
 
 def history(*given_events: object) -> History:
     folded = EMPTY
-    for event in given_events:
-        folded = apply(folded, event)  # type: ignore[arg-type]
+    for one in given_events:
+        folded = apply(folded, one)  # type: ignore[arg-type]
     return History(folded)
 
 
@@ -85,6 +87,23 @@ def test_an_absurd_strength_is_cut_and_counted() -> None:
     prepared = prepare_user(history(imported(1, 2**32 - 1), imported(2, 3)), user(1), cut)
     assert prepared.clipped == 1
     assert prepared.values.max() == 5.0
+
+
+def test_when_a_track_was_first_met_is_known_where_the_history_tells_one_event_of_it() -> None:
+    later_ms = START_MS + HOUR_MS
+    met = history(
+        play(1, START_MS), play(1, later_ms),  # heard again: the first time is forgotten
+        play(2, later_ms),
+        imported(3, 1), imported(4, 9),  # without a time
+        play(5, START_MS, heard=0.1), play(5, later_ms),  # skipped before
+        event(events.Like, track_id=6, server_time_ms=later_ms, client_time_ms=later_ms),
+        play(7, START_MS), event(events.Like, track_id=7, server_time_ms=later_ms, client_time_ms=later_ms),
+    )  # fmt: skip
+    prepared = prepare_user(met, user(1), CONFIG)
+    assert prepared.track_ids.tolist() == list(range(1, 8))
+    known = prepared.track_ids[prepared.first_s > 0]
+    assert known.tolist() == [2, 6]
+    assert (prepared.first_s[prepared.first_s > 0] == later_ms // 1000).all()
 
 
 def test_a_batch_has_a_row_per_user_and_the_stated_columns() -> None:

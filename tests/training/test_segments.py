@@ -19,7 +19,7 @@ def judged() -> Judged:
         tracks=flat,
         values=np.ones(len(flat)),
         held_out=np.array([one for row in held for one in row]),
-        last_s=np.zeros(len(flat), np.int64),
+        first_s=np.zeros(len(flat), np.int64),
         timed=np.zeros(6, bool),
     )
 
