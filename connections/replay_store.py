@@ -44,6 +44,10 @@ class ReplayStore(SnapshotStore):
         path = self._part_path(generation, snapshot_id, partition)
         return self._read_header(path) if self._exists(path) else None
 
+    def remove_part(self, generation: str, snapshot_id: str, partition: int) -> None:
+        """Remove a part that cannot be used."""
+        self._files.delete_file(self._part_path(generation, snapshot_id, partition))
+
     def write_checkpoint(self, header: PartHeader, rows: Iterable[tuple[str, bytes]]) -> None:
         """Replace a partition's checkpoint."""
         self._write(

@@ -49,7 +49,7 @@ async def chosen_parameters(
     choice: Choice,
     console: Console,
 ) -> tuple[TrainingConfig, Tuned | None]:
-    """Search if that is asked for; return the configuration with the parameters of the newest fresh search.
+    """Search if that is asked for; return the configuration with the parameters of a fresh one.
 
     Raises
     ------
@@ -60,7 +60,7 @@ async def chosen_parameters(
     """
     if choice.budget is not None:
         await _search(settings, database, manifest, config, choice.explicit, choice.budget, console)
-    tuned = await fresh_result(database, manifest)
+    tuned = await fresh_result(database, manifest, config.split)
     if tuned is None:
         return config, None
     found = tuned.applied_to(config, choice.explicit)

@@ -14,11 +14,12 @@ from recommender.model import PARAMETERS
 from schemas.documents import TUNINGS, Tuning
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
-from training.configuration import TrainingConfig, versions
+from training.configuration import Split, TrainingConfig, versions
 from training.search import Trial, best_of
 
 GROWTH = 1.5
 RUNNING, DONE = "running", "done"
+_SEARCHES = 20  # the newest that are looked at
 _OF_THE_SPLIT = (
     "seed", "held_out_share", "max_listens_per_day", "max_strength", "judged_users", "blocks", "split",
 )  # fmt: skip
@@ -111,7 +112,7 @@ async def unfinished(database: Database, fresh: Tuning, manifest: Manifest) -> T
     if same is not None:
         return cast(Tuning, same)
     cursor = tunings.find({"generation": fresh["generation"], "state": RUNNING}).sort("updated_ms", -1)
-    for one in await answered(cursor.to_list(20), "reading searches"):
+    for one in await answered(cursor.to_list(_SEARCHES), "reading searches"):
         alike = all(
             one["inputs"][name] == fresh["inputs"][name] for name in fresh["inputs"] if name != "parts"
         )
@@ -138,8 +139,11 @@ async def store(database: Database, tuning: Tuning, config: TrainingConfig) -> N
     await repeated(lambda: tunings.replace_one(key, document, upsert=True), "storing a trial")
 
 
-async def fresh_result(database: Database, manifest: Manifest) -> Tuned | None:
-    """Return the newest result of this log that is not stale, None without one.
+async def fresh_result(database: Database, manifest: Manifest, split: Split) -> Tuned | None:
+    """Return the result of this log that rests on the most trials, the newest of several; None without one.
+
+    None that is stale, or was found on a split of another kind, is taken. Results of different snapshots
+    are not compared by what they reached: that depends on the snapshot more than on the parameters.
 
     Raises
     ------
@@ -148,18 +152,23 @@ async def fresh_result(database: Database, manifest: Manifest) -> Tuned | None:
     """
     query = {"generation": manifest.generation, "state": DONE, "best": {"$ne": None}}
     cursor = majority(database, TUNINGS).find(query).sort("updated_ms", -1)
-    for one in await answered(cursor.to_list(20), "reading searches"):
-        if not is_stale(one, manifest):
-            best = one["best"]
-            return Tuned(
-                one["_id"],
-                one["snapshot_id"],
-                best["parameters"],
-                best["value"],
-                len(one["trials"]),
-                tuple(one["fixed"]),
-            )
-    return None
+    usable = [
+        one
+        for one in await answered(cursor.to_list(_SEARCHES), "reading searches")
+        if not is_stale(one, manifest) and one["inputs"]["split"]["split"] == split
+    ]
+    if not usable:
+        return None
+    found = max(usable, key=lambda one: len(one["trials"]))  # the first of several is the newest
+    best = found["best"]
+    return Tuned(
+        found["_id"],
+        found["snapshot_id"],
+        best["parameters"],
+        best["value"],
+        len(found["trials"]),
+        tuple(found["fixed"]),
+    )
 
 
 def trials_of(tuning: Tuning) -> list[Trial]:

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from agents.logs import configure_logs
-from agents.parts import header_of, newest_state, state_of
+from agents.parts import header_of, newest_state, read_part, state_of
 from connections.event_log import LogReader
 from connections.replay_store import ReplayStore
 from recommender.encoding import History
@@ -125,12 +125,7 @@ async def fold_partition(
         Another part stands there.
     """
     plan, cut = job.plan, job.plan.cut[partition]
-    found = store.part_header(plan.generation, plan.snapshot_id, partition)
-    if found is not None:
-        if found.cut != cut:
-            raise InvalidSnapshot(
-                f"part {partition} of {plan.snapshot_id} is cut at {found.cut}, not at {cut}"
-            )
+    if _stands(store, plan, partition):
         tell(Progress(partition, cut, begun=True))
         return
     named = await reader.first_name(partition)
@@ -154,6 +149,31 @@ async def fold_partition(
     state = opened.closed()
     store.write_part(_header(plan, state), sorted(state.histories.items()))
     store.remove_checkpoint(plan.generation, plan.snapshot_id, partition)
+
+
+def _stands(store: ReplayStore, plan: ReplayPlan, partition: int) -> bool:
+    """Say whether the part stands and holds what its header names; one that does not goes.
+
+    Raises
+    ------
+    InvalidSnapshot
+        Another part stands there.
+    """
+    name = (plan.generation, plan.snapshot_id, partition)
+    try:
+        header = store.part_header(*name)
+        if header is None:
+            return False
+        read_part(store, header)
+    except InvalidSnapshot as error:
+        _log.warning("a damaged part is folded again", partition=partition, error=str(error))
+        store.remove_part(*name)
+        return False
+    if header.cut != plan.cut[partition]:
+        raise InvalidSnapshot(
+            f"part {partition} of {plan.snapshot_id} is cut at {header.cut}, not at {plan.cut[partition]}"
+        )
+    return True
 
 
 def _begin(store: ReplayStore, plan: ReplayPlan, partition: int) -> PartitionState:

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,12 +184,9 @@ def _expected(store: ReplayStore, plan: ReplayPlan) -> dict[int, int]:
 
     def furthest(partition: int) -> int:
         names = (plan.generation, plan.snapshot_id, partition)
-        if store.part_header(*names) is not None:
+        if _header(store.part_header, names) is not None:
             return plan.cut[partition]
-        try:
-            checkpoint = store.checkpoint_header(*names)
-        except InvalidSnapshot:
-            checkpoint = None  # who folds the partition says so
+        checkpoint = _header(store.checkpoint_header, names)
         others = () if plan.from_beginning else store.part_headers(plan.generation, partition)
         usable = (
             one for one in others if one.cut <= plan.cut[partition] and one.fold_version == FOLD_VERSION
@@ -198,6 +195,15 @@ def _expected(store: ReplayStore, plan: ReplayPlan) -> dict[int, int]:
         return max(0 if one is None else one.cut for one in (checkpoint, other))
 
     return {partition: furthest(partition) for partition in plan.cut}
+
+
+def _header(
+    read: Callable[[str, str, int], PartHeader | None], names: tuple[str, str, int]
+) -> PartHeader | None:
+    try:
+        return read(*names)
+    except InvalidSnapshot:
+        return None  # who folds the partition says so
 
 
 async def _complete(settings: Settings, store: ReplayStore, plan: ReplayPlan) -> Manifest:

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -26,6 +28,7 @@ from connections.event_log import LogReader
 from connections.log_topics import ensure_topics
 from connections.log_writer import LogWriter
 from connections.replay_store import ReplayStore
+from recommender.encoding import EMPTY
 from recommender.history import FOLD_VERSION
 from recommender.partition import PartitionState
 from schemas import events
@@ -232,6 +235,36 @@ async def test_a_long_partition_is_checkpointed_and_a_damaged_checkpoint_is_pass
         await fold_partition(Job(settings, plan, 1e9), store, reader, 1, told.append)
 
     assert told[0] == Progress(1, 0, begun=True)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "another user's history"])
+async def test_a_part_of_its_own_that_is_damaged_is_folded_again(
+    log: tuple[Settings, str], damage: str
+) -> None:
+    settings, generation = log
+    store = ReplayStore(settings.snapshot_location)
+    async with LogReader(settings) as reader:
+        ends = await reader.end_offsets()
+        plan = _plan(generation, ends)
+        job = Job(settings, plan, checkpoint_s=1e9)
+        longest = max(ends, key=lambda partition: ends[partition])
+        await fold_partition(job, store, reader, longest, lambda _: None)
+        header = store.part_header(generation, plan.snapshot_id, longest)
+        path = settings.data_dir / "snapshots" / generation / plan.snapshot_id / f"part-{longest:02d}.parquet"
+        if damage == "cut off":
+            path.write_bytes(path.read_bytes()[:-50])
+        else:
+            table = pq.read_table(path)
+            histories = [EMPTY, *table["history"].to_pylist()[1:]]
+            pq.write_table(table.set_column(1, "history", pa.array(histories, pa.binary())), path)
+        told: list[Progress] = []
+        await fold_partition(job, store, reader, longest, told.append)
+        assert header is not None
+        assert told[0] == Progress(longest, 0, begun=True)
+        assert read_part(store, header).digest() == header.digest
+        told.clear()
+        await fold_partition(job, store, reader, longest, told.append)
+        assert told == [Progress(longest, ends[longest], begun=True)]
 
 
 async def _fold_in_steps(job: Job, store: ReplayStore, reader: LogReader, look: object) -> None:

@@ -18,7 +18,7 @@ from schemas.snapshots import Manifest
 from tests.training.conftest import WriteSnapshot
 from tests.training.listeners import tasteful
 from training import tuned
-from training.configuration import TrainingConfig
+from training.configuration import Split, TrainingConfig
 from training.inputs import part_uris
 from training.search import Trial
 from training.trials import Budget, tune
@@ -87,7 +87,24 @@ async def test_a_search_that_was_killed_goes_on_and_one_of_other_settings_does_n
         outgrown = grown(manifest, applied=1_600)
         fresh = new_tuning(outgrown, CONFIG, frozenset({"rank"}), 5)
         assert await unfinished(database, fresh, outgrown) is fresh
-        assert await fresh_result(database, manifest) is None  # not done
+        assert await fresh_result(database, manifest, CONFIG.split) is None  # not done
+
+
+async def test_the_search_with_the_most_trials_on_the_same_kind_of_split_is_reused(
+    settings: Settings, write_snapshot: WriteSnapshot
+) -> None:
+    manifest = write_snapshot(settings, "g", tasteful(6), applied=1_000)
+    later = replace(CONFIG, split=Split.GLOBAL)
+    async with open_documents(settings) as database:
+        for config, snapshot_id, trials in ((CONFIG, "s-1", 3), (CONFIG, "s-2", 1), (later, "s-3", 5)):
+            done = new_tuning(grown(manifest, applied=1_000, snapshot_id=snapshot_id), config, NOTHING, 5)
+            done["_id"], done["state"] = snapshot_id, DONE
+            done["trials"] += [asdict(trial(number)) for number in range(trials)]
+            await store(database, done, config)
+        found = {split: await fresh_result(database, manifest, split) for split in Split}
+    assert {split: one and (one.tuning_id, one.trials) for split, one in found.items()} == {
+        Split.LATEST: ("s-1", 3), Split.GLOBAL: ("s-3", 5),
+    }  # fmt: skip
 
 
 async def test_a_result_is_reused_until_the_log_has_outgrown_it_and_what_was_given_stays(
