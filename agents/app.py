@@ -148,13 +148,17 @@ class Worker:
             raise self.app.crash_reason
 
     def _observe(self, ends: Mapping[int, int]) -> Observation:
-        held = {tp.partition: tp for tp in self.consumer.assignment() if self.consumer.delivering(tp)}
+        assigned = {tp.partition: tp for tp in self.consumer.assignment()}
         waiting = (self.lists.outbox, self.archive, self.dead_letters, self.serving)
         away = [service.waiting_for for service in waiting]
         return Observation(
-            ends={partition: ends[partition] for partition in held},
+            ends={partition: ends[partition] for partition in assigned},
             positions={p: state.position for p, state in self.partitions.states.items()},
-            committed={partition: self.consumer.committed(tp) for partition, tp in held.items()},
+            committed={
+                partition: self.consumer.committed(tp)
+                for partition, tp in assigned.items()
+                if self.consumer.delivering(tp)
+            },
             restored=self.restorer.folded,
             made_anew=self.reranking.made,
             waiting_for=next((name for name in away if name is not None), None),

@@ -40,14 +40,19 @@ class DeadLetters:
         self, partition: int, records: Sequence[Record], folded: Sequence[Folded]
     ) -> list[asyncio.Future[None]]:
         """Note the dead records of a chunk; the futures end when they are acknowledged."""
-        letters = [
-            self._letter(partition, record, result)
+        dead = [
+            (record, result)
             for record, result in zip(records, folded, strict=True)
             if result.outcome is Outcome.DEAD
         ]
-        if letters:
-            self._waiting.extend(letters)
-            self._arrived.set()
+        if not dead:
+            return []
+        letters = [self._letter(partition, record, result) for record, result in dead]
+        # each has its reason in the topic; a line for each would cost more than the letter
+        offset, reason = dead[0][0][0], (dead[0][1].reason or "")[:_REASON_CHARACTERS]
+        _log.warning("dead letters", partition=partition, letters=len(dead), first=offset, reason=reason)
+        self._waiting.extend(letters)
+        self._arrived.set()
         return [acknowledged for _, _, acknowledged in letters]
 
     async def run(self) -> None:
@@ -89,6 +94,5 @@ class DeadLetters:
             server_time_ms=time.time_ns() // 1_000_000,
         )
         place = f"{self._topic}/{partition}/{offset}".encode()
-        _log.warning("dead letter", partition=partition, offset=offset, reason=message.reason)
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         return place, recommendations.encode(message), acknowledged

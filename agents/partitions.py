@@ -8,6 +8,7 @@ What was delivered, committed, killed or paused therefore never decides the stat
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import pairwise
 
 import structlog
 
@@ -42,20 +43,21 @@ class Partitions:
 
         Parameters
         ----------
-        records : in order, of one partition
+        records : of one partition; a hole or a repetition among them is one in delivery
         committed : offset below which everything that the log causes is known to be acknowledged;
             what lies between it and the first record is worked off first
         """
         releases = self._releases[partition]
         async with self._locks[partition]:
-            if self._releases[partition] != releases:
-                return
-            first = records[0][0]
-            state = self.states.get(partition)
-            if state is None or state.position != first:
-                state = await self._catch_up(partition, state, first, committed, releases)
-            if state is not None:
-                await self._fold_live(state, records)
+            for run in _without_holes(records):
+                if self._releases[partition] != releases:
+                    return
+                first = run[0][0]
+                state = self.states.get(partition)
+                if state is None or state.position != first:
+                    state = await self._catch_up(partition, state, first, committed, releases)
+                if state is not None:
+                    await self._fold_live(state, run)
 
     async def hold(self, partition: int, committed: int) -> None:
         """Restore a partition that was just assigned, before its first record comes."""
@@ -108,3 +110,12 @@ class Partitions:
     async def _fold_live(self, state: PartitionState, records: Sequence[Record]) -> None:
         folded = state.fold(records, self._on_barrier)
         await self._on_folded(state, records, folded)
+
+
+def _without_holes(records: Sequence[Record]) -> list[Sequence[Record]]:
+    """Cut delivered records where one does not follow the one before: nearly never."""
+    offsets = [offset for offset, _, _ in records]
+    if offsets == list(range(offsets[0], offsets[0] + len(offsets))):
+        return [records]
+    cuts = [at for at in range(1, len(offsets)) if offsets[at] != offsets[at - 1] + 1]
+    return [records[start:end] for start, end in pairwise([0, *cuts, len(records)])]

@@ -1,10 +1,11 @@
 """The watchdog: a worker that stands still although it could go on ends itself, and is started anew.
 
-Three things are watched for each partition held: the *fold* (the log goes on, the position does not), the
+Four things are watched for each partition assigned: the *fold* (the log goes on, the position does not), the
 *commit* (the position is beyond what is committed, which stands still, and no list is made anew: after an
-activation a commit waits for these), and the *restore* (no state, and no record is being folded towards
-one). An outage of Kafka or MongoDB is no standstill: what waits for one waits for as long as it lasts. A
-thread beside the event loop watches the loop itself.
+activation a commit waits for these), the *restore* (no state, and no record is being folded towards one), and
+the *delivery* (it is not known from which offset on records come). An outage of Kafka or MongoDB is no
+standstill: what waits for one waits for as long as it lasts. A thread beside the event loop watches the loop
+itself.
 """
 
 import asyncio
@@ -35,9 +36,9 @@ class Observation:
 
     Attributes
     ----------
-    ends : end offset of the log, by partition held
+    ends : end offset of the log, by partition assigned
     positions : position of each partition that has a state
-    committed : offset that Kafka knows as done, by partition
+    committed : offset that Kafka knows as done, by partition that is delivered
     restored : records folded by restores since the start
     made_anew : lists made anew since the start
     waiting_for : what is away, None while nothing is
@@ -90,13 +91,15 @@ class Standstill:
 
 def _behind(partition: int, end: int, seen: Observation) -> dict[tuple[str, int], _Mark]:
     """Return what should be moving in one partition, each with where it is and what else moves it."""
+    if partition not in seen.committed:
+        return {("delivery", partition): (0, 0)}
     position = seen.positions.get(partition)
     if position is None:
         return {("restore", partition): (seen.restored, 0)}
     found = {}
     if position < end:
         found["fold", partition] = (position, 0)
-    if seen.committed.get(partition, position) < position:
+    if seen.committed[partition] < position:
         found["commit", partition] = (seen.committed[partition], seen.made_anew)
     return found
 

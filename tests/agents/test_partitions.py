@@ -57,6 +57,9 @@ class _World:
     ) -> None:
         self.live += [one.offset for one in folded]
 
+    async def deliver_chunk(self, offsets: Sequence[int], committed: int = 0) -> None:
+        await self.partitions.fold(0, [_LOG[at] for at in offsets], committed)
+
     async def deliver(self, start: int, end: int, committed: int = 0) -> None:
         await self.partitions.fold(0, _LOG[start:end], committed)
 
@@ -99,6 +102,22 @@ async def test_a_repetition_is_restored_and_what_it_causes_is_sent_again(world: 
     assert world.digest() == _expected(50)
     assert world.live == [*range(40), *range(20, 50)]
     assert world.log.restored == [0, 20]
+
+
+async def test_a_hole_inside_a_chunk_is_read_from_the_log(world: _World) -> None:
+    await world.deliver_chunk([*range(10), *range(25, 40)])
+
+    assert world.digest() == _expected(40)
+    assert world.live == list(range(40))
+    assert world.log.restored == [0]
+
+
+async def test_a_repetition_inside_a_chunk_is_restored(world: _World) -> None:
+    await world.deliver_chunk([*range(10), *range(5, 12), 12, 12, 13])
+
+    assert world.digest() == _expected(14)
+    assert world.live == [*range(10), *range(5, 13), 12, 13]
+    assert world.log.restored == [0, 5, 12]
 
 
 async def test_a_partition_that_comes_begins_where_all_before_is_acknowledged(world: _World) -> None:
@@ -148,7 +167,9 @@ def test_whatever_is_delivered_the_state_is_the_fold_and_nothing_is_left_out(dat
                     await world.partitions.hold(0, committed)
             start = data.draw(st.integers(0, len(_LOG) - 1), "first")
             end = data.draw(st.integers(start + 1, len(_LOG)), "end")
-            await world.deliver(start, end, committed)
+            left_out = data.draw(st.sets(st.integers(start, end - 1), max_size=3), "left out in between")
+            kept = [at for at in range(start, end) if at not in left_out or at == end - 1]
+            await world.deliver_chunk(kept, committed)
             assert world.digest() == _expected(end)
             worked_off = next(at for at in range(len(_LOG) + 1) if at not in set(world.live))
             committed = data.draw(st.integers(committed, worked_off), "committed")

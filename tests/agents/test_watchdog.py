@@ -23,11 +23,12 @@ from tests.worlds import begin_world, send, stream
 
 
 def seen(
-    *, end: int = 100, position: int | None = 100, committed: int = 100, restored: int = 0,
+    *, end: int = 100, position: int | None = 100, committed: int | None = 100, restored: int = 0,
     made_anew: int = 0, waiting_for: str | None = None,
 ) -> Observation:  # fmt: skip
     positions = {} if position is None else {3: position}
-    return Observation({3: end}, positions, {3: committed}, restored, made_anew, waiting_for)
+    done = {} if committed is None else {3: committed}
+    return Observation({3: end}, positions, done, restored, made_anew, waiting_for)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,7 @@ def seen(
         (seen(end=150), "fold has stood still at 100"),
         (seen(committed=40), "commit has stood still at 40"),
         (seen(position=None, restored=7), "restore has stood still at 7"),
+        (seen(position=None, committed=None), "delivery has stood still at 0"),
     ],
 )
 def test_what_does_not_move_for_the_limit_is_named(observation: Observation, what: str) -> None:
