@@ -116,7 +116,7 @@ async def settled(
 
 def worked_off(result: dict[str, Any]) -> bool:
     """Return whether nothing is pending and every user's newest list reflects the last event."""
-    return result["pending"] == 0 and result["lists_behind"] == 0
+    return bool(result["pending"] == 0 and result["lists_behind"] == 0)
 
 
 async def newest_lists(settings: Settings) -> dict[str, Recommendations]:
@@ -134,7 +134,7 @@ async def newest_lists(settings: Settings) -> dict[str, Recommendations]:
 
 async def records_of(settings: Settings, topic: Topic) -> list[tuple[bytes | None, bytes | None]]:
     """Return (key, value) of every record of a topic."""
-    found = []
+    found: list[tuple[bytes | None, bytes | None]] = []
     async with LogReader(settings, topic) as reader:
         for partition, end in (await reader.end_offsets()).items():
             async for some in reader.read(partition, 0, end):
