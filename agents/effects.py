@@ -70,7 +70,7 @@ class Effects:
         activated = any(isinstance(result.event, events.Activate) for result in folded)
         changed = activated and self._serving.served(state.partition) != state.model_id
         if changed and state.model_id is not None:
-            loading = await self._serving.switch(state.model_id)
+            loading = self._serving.switch(state.model_id)
             self._delivery.expect_later(self._beside.run(self._rerank(state.partition, loading)))
         wanted = wanted_after(folded, state.position - 1 if activated else None)
         if wanted:

@@ -28,7 +28,7 @@ def create_faust_app(settings: Settings, group: str) -> ChunkApp:
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 5,
         broker_request_timeout=max(20.0, settings.session_timeout_s + 5.0),
-        broker_rebalance_timeout=max(20.0, settings.session_timeout_s + 5.0),
+        broker_rebalance_timeout=rebalance_timeout_s(settings),
         broker_commit_interval=1.0,
         stream_buffer_maxsize=16,
         stream_wait_empty=False,
@@ -38,3 +38,8 @@ def create_faust_app(settings: Settings, group: str) -> ChunkApp:
         cython_optimizations=False,
         logging_config=None,
     )
+
+
+def rebalance_timeout_s(settings: Settings) -> float:
+    """Return how long a rebalance waits for a member, in seconds."""
+    return max(20.0, settings.session_timeout_s + 5.0)

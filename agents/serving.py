@@ -20,8 +20,6 @@ _log = structlog.get_logger()
 _POLL_S = 2.0
 _LOOK_S = 0.01
 _LET_GO_S = 30.0  # lists that are asked for end long before
-PATIENCE_S = 1.0
-"""How long events wait for a model that became active; then the one before goes on until it is held."""
 
 
 class Serving:
@@ -57,7 +55,7 @@ class Serving:
         self._models: dict[str, Model] = {}
         self._alive: WeakSet[Model] = WeakSet()
         self._superseded: set[str] = set()
-        self._switch: tuple[str, asyncio.Task[bool], float] | None = None
+        self._switch: tuple[str, asyncio.Task[bool]] | None = None
         self._wanted: set[str] = set()
         self._invalid: set[str] = set()
         self._served: dict[int, str] = {}
@@ -110,8 +108,8 @@ class Serving:
         """Number of models in memory, whoever holds them, here or in the ranking processes."""
         return max(len(self._alive), self._ranker.models_alive)
 
-    async def switch(self, model_id: str) -> asyncio.Task[bool]:
-        """Begin to load a model that became active, and wait for it a moment.
+    def switch(self, model_id: str) -> asyncio.Task[bool]:
+        """Begin to load a model that became active; what serves goes on until it is held.
 
         Returns
         -------
@@ -120,10 +118,8 @@ class Serving:
         self._superseded.discard(model_id)
         settled = model_id in self._models or model_id in self._wanted
         if self._switch is None or self._switch[0] != model_id or not (settled or self._comes(model_id)):
-            self._switch = (model_id, asyncio.create_task(self.want(model_id)), time.monotonic())
-        _, loading, began = self._switch
-        await asyncio.wait({loading}, timeout=max(0.0, began + PATIENCE_S - time.monotonic()))
-        return loading
+            self._switch = (model_id, asyncio.create_task(self.want(model_id)))
+        return self._switch[1]
 
     def _comes(self, model_id: str | None) -> bool:
         """Return whether a model that became active is being loaded."""

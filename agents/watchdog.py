@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from agents.faust_app import rebalance_timeout_s
 from connections.event_log import LogReader
 from schemas.errors import LogUnavailable, Stalled
 from schemas.settings import Settings
@@ -59,9 +60,11 @@ class Standstill:
     Attributes
     ----------
     limit_s : seconds after which a standstill counts
+    delivery_limit_s : the same for a delivery: a rebalance may wait so long for another member
     """
 
     limit_s: float
+    delivery_limit_s: float
     _since: dict[tuple[str, int], tuple[_Mark, float]] = field(default_factory=dict)
 
     def look(self, now_s: float, seen: Observation) -> str | None:
@@ -80,10 +83,12 @@ class Standstill:
             known = self._since.get(key)
             if known is None or known[0] != mark:
                 self._since[key] = (mark, now_s)
-            elif now_s - known[1] >= self.limit_s:
-                what, partition = key
+                continue
+            what, partition = key
+            limit_s = self.delivery_limit_s if what == "delivery" else self.limit_s
+            if now_s - known[1] >= limit_s:
                 return (
-                    f"partition {partition}: the {what} has stood still at {mark[0]} for {self.limit_s:g} s, "
+                    f"partition {partition}: the {what} has stood still at {mark[0]} for {limit_s:g} s, "
                     f"the log ends at {seen.ends[partition]}"
                 )
         return None
@@ -134,7 +139,8 @@ class Watchdog:
             ended.set()  # the process may go on without this worker
 
     async def _watch(self) -> None:
-        standstill = Standstill(self._limit_s)
+        limits = self._limit_s, max(self._limit_s, 2 * rebalance_timeout_s(self._settings))
+        standstill = Standstill(*limits)
         async with LogReader(self._settings) as reader:
             while True:
                 until = time.monotonic() + self._limit_s / _LOOKS
@@ -145,7 +151,7 @@ class Watchdog:
                     ends = await reader.end_offsets()
                 except LogUnavailable as error:
                     _log.warning("the watchdog waits for Kafka", error=str(error))
-                    standstill = Standstill(self._limit_s)
+                    standstill = Standstill(*limits)
                     continue
                 reason = standstill.look(time.monotonic(), self._observe(ends))
                 if reason is not None:

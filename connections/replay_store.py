@@ -8,7 +8,7 @@
 Blocking, as ``connections.snapshot_store``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from pyarrow import fs
 
@@ -44,9 +44,9 @@ class ReplayStore(SnapshotStore):
         path = self._part_path(generation, snapshot_id, partition)
         return self._read_header(path) if self._exists(path) else None
 
-    def remove_part(self, generation: str, snapshot_id: str, partition: int) -> None:
-        """Remove a part that cannot be used."""
-        self._files.delete_file(self._part_path(generation, snapshot_id, partition))
+    def replace_part(self, header: PartHeader, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Write a part, whatever damaged one stands there."""
+        self._write(self._part_path(header.generation, header.snapshot_id, header.partition), header, rows)
 
     def write_checkpoint(self, header: PartHeader, rows: Iterable[tuple[str, bytes]]) -> None:
         """Replace a partition's checkpoint."""
@@ -78,15 +78,17 @@ class ReplayStore(SnapshotStore):
             if info.base_name.startswith("checkpoint-") or info.base_name.endswith(".tmp"):
                 self._files.delete_file(info.path)
 
-    def prune_replays(self, generation: str, keep: int, completed: str) -> list[str]:
-        """Remove all replays but the one just completed and those asked for last, ``keep`` in all.
+    def prune_replays(
+        self, generation: str, keep: int, completed: str, in_use: Container[str] = ()
+    ) -> list[str]:
+        """Remove replays but those in use, the one just completed and the ``keep`` - 1 asked for last.
 
         Returns
         -------
         the ids that went, complete or not
         """
         others = [plan.snapshot_id for plan in self.plans(generation) if plan.snapshot_id != completed]
-        gone = others[keep - 1 :]
+        gone = [name for name in others[keep - 1 :] if name not in in_use]
         for snapshot_id in gone:
             self._files.delete_dir(self._folder(generation, snapshot_id))
         return gone

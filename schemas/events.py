@@ -37,6 +37,10 @@ EndReason = Literal["finished", "skipped", "stopped"]
 _USER_ID = re.compile(rb"[0-9a-f]{32}")
 
 
+class _Version(msgspec.Struct):
+    v: int
+
+
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Where in the player a play was started."""
 
@@ -173,6 +177,7 @@ class _SoonPlay(Play, frozen=True, kw_only=True, tag="play"):
 
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_version_decoder = msgspec.json.Decoder(_Version)
 _soon_decoder = msgspec.json.Decoder(
     _SoonPlay | Like | Unlike | Hide | Unhide | Less | TasteStart | ImportedListens | Forget | ControlRecord
 )
@@ -203,9 +208,11 @@ def decode(value: bytes | None) -> Event:
         raise MalformedEvent(f"{len(value)} bytes; an event has at most {MAX_EVENT_BYTES}")
     try:
         event = _decoder.decode(value)
-        return event if event.v == SCHEMA_VERSION else _upcast(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedEvent(f"not a valid event: {error}") from None
+        if not _is_older(value):  # it may lack what this version demands
+            raise MalformedEvent(f"not a valid event: {error}") from None
+        return _upcast(value)
+    return event if event.v == SCHEMA_VERSION else _upcast(value)
 
 
 def decode_play(value: bytes | None) -> Play | None:
@@ -229,11 +236,23 @@ def _is_session(name: str) -> bool:
     return re.search(_SESSION, name) is not None
 
 
+def _is_older(value: bytes) -> bool:
+    """Say whether this is an object of a version that can be cast up."""
+    try:
+        return bool(UPCASTS) and _version_decoder.decode(value).v in UPCASTS
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+
+
 def _upcast(value: bytes) -> Event:
-    fields: dict[str, Any] = msgspec.json.decode(value)
-    for version in range(fields["v"], SCHEMA_VERSION):
-        fields = UPCASTS[version](fields) | {"v": version + 1}
-    return msgspec.convert(fields, Event)  # type: ignore[no-any-return]
+    try:
+        fields: dict[str, Any] = msgspec.json.decode(value)
+        version = fields["v"]
+        for older in range(version, SCHEMA_VERSION):
+            fields = UPCASTS[older](fields) | {"v": older + 1}
+        return msgspec.convert(fields, Event)  # type: ignore[no-any-return]
+    except (msgspec.MsgspecError, ValueError, RecursionError, LookupError, TypeError) as error:
+        raise MalformedEvent(f"not a valid event of an older version: {error!r}") from None
 
 
 def decode_user_id(key: bytes | None) -> str:

@@ -68,7 +68,7 @@ async def evaluate(
         using_snapshot(database, store, generation, snapshot_id) as manifest,
     ):
         uris = part_uris(store, manifest)
-        current = await read_served(database)
+        current = await read_served(database, generation)
         config = config.sized_for(manifest.users)
         if current is None:
             config, _ = await chosen_parameters(settings, database, manifest, config, choice, console)

@@ -14,6 +14,8 @@ MANY_USERS = 200
 LEAST_COVERED = 0.99
 SERVED_MARGIN = 0.10
 FRESH_USERS = 50
+ALIKE = 0.10
+"""Share by which two ranked catalogues may differ: among more tracks each figure is lower."""
 
 
 class Verdict(NamedTuple):
@@ -108,7 +110,7 @@ def worse_than_served(evaluation: Mapping[str, Any], served: Mapping[str, Any] |
     served model's snapshot, of tracks that the user had nothing to do with before. With 50 users or more of
     that kind, the paired difference on them decides: its whole interval must lie below minus the margin.
     Otherwise the served model's own evaluation stands in, and the model's upper bound must reach it less the
-    margin; two splits of another kind do not compare.
+    margin; splits of two kinds do not compare, nor do catalogues of very different size.
 
     Parameters
     ----------
@@ -125,17 +127,10 @@ def worse_than_served(evaluation: Mapping[str, Any], served: Mapping[str, Any] |
                 f"{-fresh['difference']['value']:.4f} on {fresh['users']} users with new interactions",
             )
         return PASSED
-    theirs, mine = (served or {}).get("split", {}).get("kind"), evaluation["split"]["kind"]
-    if not served or theirs != mine:
-        return Verdict(
-            False,
-            f"not judged: fewer than {FRESH_USERS} users have new interactions alone, and the served model "
-            + (
-                f"was judged on a split of another kind ({theirs}, not {mine})"
-                if theirs
-                else "was not judged"
-            ),
-        )
+    apart = _not_comparable(evaluation["split"], (served or {}).get("split"))
+    if not served or apart:
+        alone = f"not judged: fewer than {FRESH_USERS} users have new interactions alone"
+        return Verdict(False, f"{alone}, and the served model {apart}")
     then, now = served["model"]["ndcg_at_10"]["value"], evaluation["model"]["ndcg_at_10"]
     if now["high"] < (1 - SERVED_MARGIN) * then:
         return Verdict(
@@ -144,3 +139,15 @@ def worse_than_served(evaluation: Mapping[str, Any], served: Mapping[str, Any] |
             "served model reached when it was judged",
         )
     return PASSED
+
+
+def _not_comparable(mine: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> str | None:
+    """Return why figures of two splits say nothing about each other, None where they do."""
+    if not theirs:
+        return "was not judged"
+    if theirs["kind"] != mine["kind"]:
+        return f"was judged on a split of another kind ({theirs['kind']}, not {mine['kind']})"
+    few, many = sorted((theirs["tracks"], mine["tracks"]))
+    if few < (1 - ALIKE) * many:
+        return f"ranked {theirs['tracks']:,} tracks when it was judged, this one ranked {mine['tracks']:,}"
+    return None

@@ -103,17 +103,17 @@ async def read_artists(database: Database) -> Artists:
     return Artists(ids[:, 0], ids[:, 1])
 
 
-async def read_served(database: Database) -> Served | None:
-    """Return the served model with its evaluation; None without one, or when it is damaged.
+async def read_served(database: Database, generation: str) -> Served | None:
+    """Return the served model with its evaluation; None without one, or when it is damaged or of another log.
 
-    A damaged served model must not keep a good one out.
+    Neither must keep a good one out.
     """
     pointer = await served(database)
     if pointer is None:
         return None
     document = await model_document(database, pointer["model_id"])
     try:
-        model = await load_model(database, pointer["model_id"])
+        model = await load_model(database, pointer["model_id"], generation=generation)
     except InvalidModel:
         return None
     metrics = document["metrics"] if document else {}

@@ -49,13 +49,15 @@ class ListsBeside:
             return
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
-        await note_ended(self._settings, self._pid, _MADE_WAY)
+        if self._pid:
+            await note_ended(self._settings, self._pid, _MADE_WAY, "lists")
 
     def _started(self, pid: int) -> None:
         self._pid = pid
 
     async def _run(self) -> None:
         _log.info("making lists for everybody")
+        self._pid = 0
         try:
             deadline_s = self._settings.lists_budget_s + LISTS_GRACE_S
             code = await run_child(

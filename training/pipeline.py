@@ -11,10 +11,10 @@ from rich.console import Console
 from connections.documents import Database, open_documents
 from connections.feature_store import stored_vectors
 from connections.model_reports import save_report
-from connections.model_store import model_document, next_seq, prune_models, refuse_model, served
+from connections.model_store import load_model, model_document, next_seq, prune_models, refuse_model, served
 from connections.snapshot_store import SnapshotStore
 from recommender.model import PARAMETERS, model_digest
-from schemas.errors import InvalidModel, SegueError
+from schemas.errors import InvalidModel, SegueError, Unavailable
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from training.catalogue import catalogue_features
@@ -98,7 +98,7 @@ async def _train_on(
     if same is not None:
         console.print("the served model was trained on exactly these inputs")
         return same
-    current, artists = await read_served(database), await read_artists(database)
+    current, artists = await read_served(database, manifest.generation), await read_artists(database)
     steps = STEPS + 2  # what learning reports, the start of Spark before it, the publication after it
     estimate = await Estimate.of_last(database, KIND, steps, manifest.counts.get("applied", 0))
     progress = Progress(database, f"training-{name[:16]}", steps, console, estimate=estimate)
@@ -162,7 +162,10 @@ async def _settle(
         await _prune(settings, database, asked)
         return _result(document, REFUSED, reason, None)
     await progress.step("publishing the model")
-    pointer = await publish(settings, database, document, learned.arrays, asked)
+    try:
+        pointer = await publish(settings, database, document, learned.arrays, asked)
+    except InvalidModel as error:  # not for the data's sake: somebody else published, or removed its chunks
+        raise Unavailable(f"{error}; the model was good, but is not in service: train again") from error
     await _prune(settings, database, asked)
     return _result(document, PUBLISHED, None, pointer["seq"])
 
@@ -236,6 +239,10 @@ async def _already_served(database: Database, name: str, manifest: Manifest) -> 
     document = await model_document(database, pointer["model_id"]) if pointer else None
     if pointer is None or document is None or document["training_id"] != name:
         return None
+    try:
+        await load_model(database, pointer["model_id"])
+    except InvalidModel:
+        return None  # it is damaged: made again, it is whole
     found = dict(document) | {"snapshot_id": manifest.snapshot_id}
     return _result(found, PUBLISHED, None, pointer["seq"])
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recommender.encoding import History, Interactions
+from recommender.history import MAX_INTERACTIONS
 from recommender.strength import strengths
 from training.configuration import TrainingConfig
 
@@ -82,7 +83,7 @@ def prepare_user(history: History, user_id: str, config: TrainingConfig) -> Prep
         values.astype(np.float32),
         held_out,
         last_s,
-        first_seen_s(history.interactions, track_ids, last_s),
+        _surely_new(history.interactions, track_ids, last_s),
     )
 
 
@@ -179,9 +180,11 @@ def first_seen_s(
 ) -> NDArray[np.int64]:
     """Return the time of each track of which the history tells one event: int64 [tracks].
 
-    A history keeps the latest time of a track. Where one listen, import, like or choice is all that it
-    tells, that was the first one too; else 0: it is not known.
+    A history keeps the latest time of a track. Where one listen, skip, import, like or choice is all that
+    it tells, that was the first one too, unless the user took back what was before; else 0: it is not known.
     """
+    if len(track_ids) == 0:
+        return last_s
     flags = np.unpackbits(rows["flags"][:, None], axis=1).sum(axis=1)
     told = rows["listens"].astype(np.int64) + rows["skips"] + rows["imported"] + flags
     at = np.searchsorted(track_ids, rows["track_id"].astype(np.int64))
@@ -189,6 +192,15 @@ def first_seen_s(
     known = track_ids[at] == rows["track_id"]
     events = np.bincount(at[known], weights=told[known], minlength=len(track_ids))
     return np.where(events == 1, last_s, 0)
+
+
+def _surely_new(
+    rows: Interactions, track_ids: NDArray[np.int64], last_s: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return ``first_seen_s``, 0 for all tracks of a full history: it may have dropped an earlier meeting."""
+    if len(rows) >= MAX_INTERACTIONS:
+        return np.zeros_like(last_s)
+    return first_seen_s(rows, track_ids, last_s)
 
 
 def _digest(seed: int, purpose: str, user_id: str) -> bytes:

@@ -118,10 +118,16 @@ async def close_jobs(database: Database, which: Mapping[str, Any], reason: str) 
     await answered(database[JOBS.name].update_many(running, {"$set": closed}), "closing jobs")
 
 
-async def note_ended(settings: Settings, pid: int, reason: str) -> None:
-    """Leave in its job why a child was ended from outside; without MongoDB the next one closes it."""
+async def note_ended(settings: Settings, pid: int, reason: str, kind: str | None = None) -> None:
+    """Leave in its job why a child was ended from outside; without MongoDB the next one closes it.
+
+    Parameters
+    ----------
+    kind : of its jobs; None: any
+    """
+    which: dict[str, Any] = {"pid": pid} | ({} if kind is None else {"kind": kind})
     async with open_documents(settings) as database:
         try:
-            await close_jobs(database, {"pid": pid}, reason)
+            await close_jobs(database, which, reason)
         except DocumentsUnavailable:
             pass

@@ -20,6 +20,7 @@ from schemas.documents import MODELS, POINTERS, Pointer
 from schemas.errors import InvalidInput, InvalidModel, LogUnavailable
 from schemas.settings import Settings
 from training.decisions import PROMOTED, PUBLISHED, ROLLED_BACK, Asked, decision, record
+from training.inputs import log_generation
 
 ACTIVATED = "activated"
 _ATTEMPTS = 5
@@ -60,9 +61,10 @@ async def promote(
     Raises
     ------
     InvalidModel
-        It is missing, refused or corrupt.
+        It is missing, refused, corrupt or of another log, whose workers would refuse it.
     """
     document = await model_document(database, model_id) or {"_id": model_id}
+    await load_model(database, model_id, generation=await log_generation(settings))
     seq = await next_seq(database)
     return await _point_to(settings, database, document, seq, (kind, asked.because), asked)
 

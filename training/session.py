@@ -3,13 +3,14 @@
 import asyncio
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO, TypeVar
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.errors import PySparkException
+from pyspark.errors import ArithmeticException, IllegalArgumentException, PySparkException
 from pyspark.sql import SparkSession
 
 from connections.jars import checked_jars
@@ -23,7 +24,7 @@ CONNECTOR_JARS = ("org.mongodb", "org.mongodb.spark")
 """Organisations of the jars by which Spark reads MongoDB."""
 _JAVA_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
 _COLLECTOR = re.compile(r"-XX:\+Use\w+GC\b")
-_OF_THE_DATA = re.compile(r"SingularMatrixException|ArithmeticException|IllegalArgumentException")
+_SINGULAR = "SingularMatrixException"
 _DAMAGED = re.compile(r"schemas\.errors\.InvalidSnapshot: (.+)")
 
 
@@ -93,17 +94,22 @@ async def in_spark(settings: Settings, doing: str, work: Callable[[SparkSession]
         Anything else failed: the virtual machine, a worker, memory, a disk, a store.
     """
     opened: list[SparkSession] = []
+    unwanted = threading.Event()
 
     def run() -> T:
         with spark_session(settings, blocks=blocks) as spark:
             opened.append(spark)
+            if unwanted.is_set():
+                raise SparkUnavailable("what Spark was started for is not wanted any more")
             return work(spark)
 
     try:
         return await asyncio.to_thread(run)
     except asyncio.CancelledError:
+        unwanted.set()
         for spark in opened:  # nobody waits for the thread any more: its work ends with its session
-            await asyncio.to_thread(spark.stop)
+            with suppress(Py4JError, OSError):
+                await asyncio.to_thread(spark.stop)
         raise
     except (PySparkException, Py4JJavaError) as error:
         damaged = damaged_part(error)
@@ -124,8 +130,14 @@ def damaged_part(error: Exception) -> str | None:
 
 
 def is_of_the_data(error: Exception) -> bool:
-    """Say whether Spark failed for the numbers that it was given: the same ones would fail again."""
-    return _OF_THE_DATA.search(str(error)) is not None
+    """Say whether Spark failed for the numbers that it was given: the same ones would fail again.
+
+    What the virtual machine raises says so in its text; what reaches Python as an error of its own has its
+    class for that.
+    """
+    if isinstance(error, IllegalArgumentException | ArithmeticException):
+        return True
+    return _SINGULAR in str(error)
 
 
 def first_line(error: Exception) -> str:

@@ -141,7 +141,7 @@ class Trainer:
         """Measure the drift of a snapshot once; return the reason to train that it may be."""
         if manifest.snapshot_id == self._measured:
             return None
-        current = await read_served(database)
+        current = await read_served(database, manifest.generation)
         if current is None:
             return None
         store, seed = SnapshotStore(self._settings.snapshot_location), self._settings.seed

@@ -19,7 +19,17 @@ from training.progress import Progress
 from training.search import Trial, best_of
 from training.session import in_spark
 from training.trials import Budget, OnTrial, tune
-from training.tunings import DONE, RUNNING, Tuned, fresh_result, new_tuning, store, trials_of, unfinished
+from training.tunings import (
+    DONE,
+    RUNNING,
+    Tuned,
+    fresh_result,
+    new_tuning,
+    result_of,
+    store,
+    trials_of,
+    unfinished,
+)
 
 KIND = "tuning"
 
@@ -49,7 +59,7 @@ async def chosen_parameters(
     choice: Choice,
     console: Console,
 ) -> tuple[TrainingConfig, Tuned | None]:
-    """Search if that is asked for; return the configuration with the parameters of a fresh one.
+    """Search if that is asked for, else take what a fresh search found; return the configuration with it.
 
     Raises
     ------
@@ -59,8 +69,9 @@ async def chosen_parameters(
         MongoDB did not answer, or the virtual machine died; the trials made so far are kept.
     """
     if choice.budget is not None:
-        await _search(settings, database, manifest, config, choice.explicit, choice.budget, console)
-    tuned = await fresh_result(database, manifest, config.split)
+        tuned = await _search(settings, database, manifest, config, choice.explicit, choice.budget, console)
+    else:
+        tuned = await fresh_result(database, manifest, config.split)
     if tuned is None:
         return config, None
     found = tuned.applied_to(config, choice.explicit)
@@ -81,7 +92,7 @@ async def _search(
     explicit: frozenset[str],
     budget: Budget,
     console: Console,
-) -> None:
+) -> Tuned | None:
     fresh = new_tuning(manifest, config, explicit, budget.trials)
     tuning = await unfinished(database, fresh, manifest)
     parts = SnapshotStore(settings.snapshot_location)
@@ -92,6 +103,7 @@ async def _search(
         except InvalidSnapshot:  # no longer there: a search begins anew on what there is
             tuning, source = fresh, manifest
         await _go_on(settings, database, tuning, part_uris(parts, source), config, explicit, budget, console)
+    return result_of(tuning, config)
 
 
 async def _go_on(

@@ -129,21 +129,19 @@ async def store(database: Database, tuning: Tuning, config: TrainingConfig) -> N
     DocumentsUnavailable
         MongoDB did not answer.
     """
-    best = best_of(trials_of(tuning))
-    document = dict(tuning) | {"updated_ms": time.time_ns() // 1_000_000}
-    if best is not None:
-        parameters = {name: getattr(config, name) for name in PARAMETERS} | best.parameters
-        document["best"] = asdict(best) | {"parameters": parameters}
+    document = dict(tuning) | {"best": _best(tuning, config), "updated_ms": time.time_ns() // 1_000_000}
     key = {"_id": tuning["_id"]}
     tunings = majority(database, TUNINGS)
     await repeated(lambda: tunings.replace_one(key, document, upsert=True), "storing a trial")
 
 
 async def fresh_result(database: Database, manifest: Manifest, split: Split) -> Tuned | None:
-    """Return the result of this log that rests on the most trials, the newest of several; None without one.
+    """Return a stored result that can be used for a snapshot, None without one.
 
-    None that is stale, or was found on a split of another kind, is taken. Results of different snapshots
-    are not compared by what they reached: that depends on the snapshot more than on the parameters.
+    None that is stale, or was found on a split of another kind. Of several: one that searched all
+    parameters before one to which some were given, then the one with the most trials, then the newest.
+    Results of different snapshots are not compared by what they reached: that depends on the snapshot
+    more than on the parameters.
 
     Raises
     ------
@@ -153,21 +151,42 @@ async def fresh_result(database: Database, manifest: Manifest, split: Split) -> 
     query = {"generation": manifest.generation, "state": DONE, "best": {"$ne": None}}
     cursor = majority(database, TUNINGS).find(query).sort("updated_ms", -1)
     usable = [
-        one
+        cast(Tuning, one)
         for one in await answered(cursor.to_list(_SEARCHES), "reading searches")
         if not is_stale(one, manifest) and one["inputs"]["split"]["split"] == split
     ]
-    if not usable:
+    found = max(usable, key=_worth, default=None)  # the first of equal ones is the newest
+    return None if found is None or found["best"] is None else _tuned(found, found["best"])
+
+
+def result_of(tuning: Tuning, config: TrainingConfig) -> Tuned | None:
+    """Return what a search has found so far, None when none of its trials could be fitted."""
+    best = _best(tuning, config)
+    return None if best is None else _tuned(tuning, best)
+
+
+def _worth(tuning: Tuning) -> tuple[bool, int]:
+    return not tuning["fixed"], sum(not one.failed for one in trials_of(tuning))
+
+
+def _best(tuning: Tuning, config: TrainingConfig) -> dict[str, Any] | None:
+    """Return the best trial as it is stored, with all of Spark's parameters."""
+    best = best_of(trials_of(tuning))
+    if best is None:
         return None
-    found = max(usable, key=lambda one: len(one["trials"]))  # the first of several is the newest
-    best = found["best"]
+    return asdict(best) | {
+        "parameters": {name: getattr(config, name) for name in PARAMETERS} | best.parameters
+    }
+
+
+def _tuned(tuning: Tuning, best: Mapping[str, Any]) -> Tuned:
     return Tuned(
-        found["_id"],
-        found["snapshot_id"],
+        tuning["_id"],
+        tuning["snapshot_id"],
         best["parameters"],
         best["value"],
-        len(found["trials"]),
-        tuple(found["fixed"]),
+        len(tuning["trials"]),
+        tuple(tuning["fixed"]),
     )
 
 

@@ -147,27 +147,25 @@ async def fold_partition(
     except HoleInLog as error:
         raise HoleInLog(f"{error}: the log is not whole, so it cannot be folded") from error
     state = opened.closed()
-    store.write_part(_header(plan, state), sorted(state.histories.items()))
+    store.replace_part(_header(plan, state), sorted(state.histories.items()))
     store.remove_checkpoint(plan.generation, plan.snapshot_id, partition)
 
 
 def _stands(store: ReplayStore, plan: ReplayPlan, partition: int) -> bool:
-    """Say whether the part stands and holds what its header names; one that does not goes.
+    """Say whether the part stands and holds what its header names.
 
     Raises
     ------
     InvalidSnapshot
         Another part stands there.
     """
-    name = (plan.generation, plan.snapshot_id, partition)
     try:
-        header = store.part_header(*name)
+        header = store.part_header(plan.generation, plan.snapshot_id, partition)
         if header is None:
             return False
         read_part(store, header)
     except InvalidSnapshot as error:
-        _log.warning("a damaged part is folded again", partition=partition, error=str(error))
-        store.remove_part(*name)
+        _log.warning("a part that cannot be used is folded again", partition=partition, error=str(error))
         return False
     if header.cut != plan.cut[partition]:
         raise InvalidSnapshot(

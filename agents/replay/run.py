@@ -18,10 +18,12 @@ from agents.replay.cut import Cut, checked, cut_at_end, cut_until, parse_until, 
 from agents.replay.display import Display, Meter
 from agents.replay.folding import Job, Progress
 from agents.replay.processes import Interrupted, Running, fold_all, started
+from connections.documents import open_documents
 from connections.event_log import LogReader
 from connections.replay_store import ReplayStore
+from connections.snapshot_pins import pinned_ids
 from recommender.history import FOLD_VERSION
-from schemas.errors import InvalidInput, InvalidSnapshot
+from schemas.errors import DocumentsUnavailable, InvalidInput, InvalidSnapshot
 from schemas.settings import Settings
 from schemas.snapshots import REPLAY_PREFIX, Manifest, PartHeader, ReplayPlan
 from schemas.topics import PLAYS
@@ -219,7 +221,12 @@ async def _complete(settings: Settings, store: ReplayStore, plan: ReplayPlan) ->
     manifest = manifest_of(parts)
     store.write_manifest(manifest)
     store.tidy(plan.generation, plan.snapshot_id)
-    store.prune_replays(plan.generation, settings.snapshots_kept, plan.snapshot_id)
+    try:
+        async with open_documents(settings) as database:
+            in_use = await pinned_ids(database, plan.generation)
+        store.prune_replays(plan.generation, settings.snapshots_kept, plan.snapshot_id, in_use)
+    except DocumentsUnavailable:
+        pass  # without MongoDB nobody knows which are being read: the next replay prunes
     return manifest
 
 

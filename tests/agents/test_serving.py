@@ -171,7 +171,6 @@ async def test_the_first_lists_of_a_partition_wait_for_a_model_however_long_it_c
         return await load_model(database, model_id, **given)
 
     monkeypatch.setattr(agents.serving, "load_model", slow)
-    monkeypatch.setattr(agents.serving, "PATIENCE_S", 0.01)
     coming = await stage.activate()
     await stage.plays(1)
     await stage.looked_again(2.0)  # far more than a list needs

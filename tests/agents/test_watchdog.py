@@ -41,7 +41,7 @@ def seen(
     ],
 )
 def test_what_does_not_move_for_the_limit_is_named(observation: Observation, what: str) -> None:
-    standstill = Standstill(limit_s=60.0)
+    standstill = Standstill(limit_s=60.0, delivery_limit_s=60.0)
 
     assert standstill.look(0.0, observation) is None
     assert standstill.look(59.9, observation) is None
@@ -52,8 +52,16 @@ def test_what_does_not_move_for_the_limit_is_named(observation: Observation, wha
     assert "partition 3" in reason
 
 
+def test_a_delivery_may_wait_for_a_rebalance() -> None:
+    standstill = Standstill(limit_s=60.0, delivery_limit_s=130.0)
+    undelivered = seen(position=None, committed=None)
+
+    assert [standstill.look(now, undelivered) for now in (0.0, 60.0, 129.0)] == [None] * 3
+    assert "delivery has stood still at 0 for 130 s" in str(standstill.look(130.0, undelivered))
+
+
 def test_a_commit_that_waits_while_lists_are_made_anew_is_no_standstill() -> None:
-    standstill = Standstill(limit_s=60.0)
+    standstill = Standstill(limit_s=60.0, delivery_limit_s=60.0)
 
     made = [standstill.look(50.0 * turn, seen(committed=40, made_anew=turn)) for turn in range(4)]
     assert made == [None] * 4
@@ -62,13 +70,13 @@ def test_a_commit_that_waits_while_lists_are_made_anew_is_no_standstill() -> Non
 
 
 def test_a_worker_that_has_nothing_to_do_is_left_alone() -> None:
-    standstill = Standstill(limit_s=60.0)
+    standstill = Standstill(limit_s=60.0, delivery_limit_s=60.0)
 
     assert [standstill.look(now, seen()) for now in (0.0, 100.0, 1_000.0)] == [None] * 3
 
 
 def test_an_outage_is_no_standstill_and_the_time_begins_anew_after_it() -> None:
-    standstill = Standstill(limit_s=60.0)
+    standstill = Standstill(limit_s=60.0, delivery_limit_s=60.0)
 
     assert standstill.look(0.0, seen(end=150)) is None
     assert standstill.look(70.0, seen(end=150, waiting_for="MongoDB")) is None
@@ -79,7 +87,7 @@ def test_an_outage_is_no_standstill_and_the_time_begins_anew_after_it() -> None:
 
 @given(st.lists(st.floats(0.1, 59.0), max_size=50))
 def test_whatever_moves_in_time_is_never_named(steps: list[float]) -> None:
-    standstill, now = Standstill(limit_s=60.0), 0.0
+    standstill, now = Standstill(limit_s=60.0, delivery_limit_s=60.0), 0.0
     for number, step in enumerate(steps):
         now += step
         assert standstill.look(now, seen(end=10_000, position=number + 1, committed=number)) is None

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from recommender.partition import PartitionState
+from recommender.windows import Outcome
 from schemas import events
 from schemas.errors import MalformedEvent
-from tests.builders import NOW_MS, event, generation, imported, like, play
+from tests.builders import NOW_MS, event, generation, imported, like, play, user_id
 
 _EVERY = [
     play(source=events.Source(rail="made-for-you", position=3, model_id="m")),
@@ -124,14 +126,49 @@ def test_hide_names_a_track_or_an_artist_but_not_both() -> None:
         events.decode(json.dumps(fields).encode())
 
 
-def test_an_older_version_is_cast_up_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def old_like(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Return a like of two versions ago: the track was called otherwise, then the session was not named."""
+    upcasts = {
+        -1: lambda f: {**f, "track_id": f.pop("track")},
+        0: lambda f: {"session": "old", **f},
+    }
+    monkeypatch.setattr(events, "UPCASTS", upcasts)
     old = json.loads(events.encode(like(7)))
     old["track"] = old.pop("track_id")
-    monkeypatch.setattr(events, "UPCASTS", {0: lambda f: {**f, "track_id": f["track"]}})
+    del old["session"]
+    return old
 
-    upcast = events._upcast(json.dumps(old | {"v": 0}).encode())
 
-    assert upcast == like(7)
+def test_an_older_version_that_lacks_what_this_one_demands_is_cast_up_step_by_step(
+    old_like: dict[str, object],
+) -> None:
+    first = {**old_like, "v": -1}
+    assert events.decode(json.dumps(first).encode()) == msgspec.structs.replace(like(7), session="old")
+    second = {**json.loads(events.encode(like(7))), "v": 0}
+    del second["session"]
+    assert events.decode(json.dumps(second).encode()) == msgspec.structs.replace(like(7), session="old")
+
+
+def test_an_old_event_is_folded_as_its_cast_up_one(old_like: dict[str, object]) -> None:
+    old = json.dumps({**old_like, "v": -1}).encode()
+    now = events.encode(msgspec.structs.replace(like(7), session="old"))
+    states = []
+    for value in (old, now):
+        state = PartitionState(0)
+        begun = (0, None, events.encode(generation()))
+        folded = state.fold([begun, (1, user_id(1).encode(), value)])
+        assert [one.outcome for one in folded] == [Outcome.CONTROL, Outcome.APPLIED]
+        states.append(state.digest())
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize("changes", [{"v": -2}, {"v": "0"}, {"v": 0, "track_id": None}, {"v": 2}])
+def test_what_cannot_be_cast_up_is_malformed(old_like: dict[str, object], changes: dict[str, object]) -> None:
+    with pytest.raises(MalformedEvent):
+        events.decode(json.dumps({**old_like, **changes}).encode())
+    with pytest.raises(MalformedEvent, match="older version"):
+        events.decode(b'{"type":"like","v":-1}')
 
 
 @pytest.mark.parametrize("key", [None, b"", b"A" * 32, b"0" * 31, b"\xff" * 32])

@@ -42,6 +42,15 @@ def test_who_goes_on_as_before_has_not_moved() -> None:
     assert (found.users, found.moved) == (1, 0)
 
 
+def test_who_hears_the_same_tracks_again_has_not_moved() -> None:
+    history = EMPTY
+    for time_ms in (START_MS, START_MS + 2_000_000):
+        for number in range(6):
+            history = apply(history, play(1 + STYLES * number, time_ms + number))
+    found = drift(model(), [History(history)], SINCE_S)
+    assert (found.users, found.moved) == (1, 0)
+
+
 def test_who_turns_to_another_style_has_moved() -> None:
     turned = listener((0, 0), (0, 1), *((3, number) for number in range(4, 8)))
     found = drift(model(), [turned], SINCE_S)

@@ -9,9 +9,11 @@ from recommender.metrics import Interval
 from training import gate
 
 
-def evaluation(value: float, high: float, kind: str = "random", served: Any = None) -> dict[str, Any]:
+def evaluation(
+    value: float, high: float, kind: str = "random", served: Any = None, tracks: int = 100
+) -> dict[str, Any]:
     return {
-        "split": {"kind": kind},
+        "split": {"kind": kind, "tracks": tracks},
         "model": {"ndcg_at_10": {"value": value, "low": value, "high": high}},
         "served": served,
     }
@@ -56,7 +58,9 @@ def test_few_users_refuse_only_what_is_worse_with_confidence() -> None:
 def test_new_interactions_decide_against_the_served_model_where_there_are_enough() -> None:
     worse = {"users": 50, "ndcg_at_10": 0.2, "difference": {"value": -0.1, "low": -0.15, "high": -0.05}}
     close = {"users": 50, "ndcg_at_10": 0.2, "difference": {"value": -0.02, "low": -0.05, "high": 0.01}}
-    assert "with new interactions" in str(gate.worse_than_served(evaluation(0.3, 0.4, served=worse), None))
+    verdict = gate.worse_than_served(evaluation(0.3, 0.4, served=worse), None)
+    assert verdict.refused
+    assert "with new interactions" in verdict.words
     assert gate.worse_than_served(evaluation(0.01, 0.02, served=close), evaluation(0.9, 0.9)) == gate.PASSED
 
 
@@ -71,3 +75,10 @@ def test_splits_of_another_kind_do_not_compare() -> None:
     assert verdict.words.startswith("not judged: ")
     assert verdict.words.endswith("a split of another kind (random, not time)")
     assert gate.worse_than_served(evaluation(0.1, 0.1), {}).words.endswith("the served model was not judged")
+
+
+def test_figures_over_catalogues_of_very_different_size_do_not_compare() -> None:
+    grown = gate.worse_than_served(evaluation(0.2, 0.21, tracks=8_000), evaluation(0.4, 0.5, tracks=48))
+    assert not grown.refused
+    assert grown.words.endswith("ranked 48 tracks when it was judged, this one ranked 8,000")
+    assert gate.worse_than_served(evaluation(0.2, 0.21, tracks=110), evaluation(0.4, 0.5)).refused

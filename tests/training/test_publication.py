@@ -21,6 +21,7 @@ from schemas.settings import Settings
 from schemas.topics import PLAYS_PARTITIONS
 from training import publication
 from training.decisions import Asked, decisions_about
+from training.inputs import log_generation, read_served
 from training.lease import training_lease
 from training.models import all_models, one_model
 from training.publication import finish_activation, promote, publish, rollback
@@ -31,7 +32,7 @@ PARAMETERS = {"rank": 4, "reg_param": 0.1, "alpha": 1.0, "max_iter": 3}
 METRICS = {"model": {"ndcg_at_10": {"value": 0.5}}, "snapshot": {"applied": 10}}
 
 
-def model(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def model(number: int, generation: str = "g") -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a document and arrays that belong together."""
     rows = np.random.default_rng(number).normal(size=(20, 4))
     arrays = canonical_arrays(np.arange(1, 21), rows, np.ones(20, bool), np.ones(20))
@@ -39,7 +40,7 @@ def model(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
         "_id": model_digest(arrays, PARAMETERS),
         "training_id": "t",
         "snapshot_id": "s",
-        "generation": "g",
+        "generation": generation,
         "metrics": METRICS,
         "created_ms": number,
     }
@@ -75,7 +76,8 @@ async def test_a_published_model_is_served_and_activated_in_every_partition(
 async def test_rollback_and_promotion_are_activations_with_greater_numbers(
     settings: Settings, database: Database
 ) -> None:
-    first, second = model(1), model(2)
+    generation = await log_generation(settings)
+    first, second = model(1, generation), model(2, generation)
     await publish(settings, database, *first, ASKED)
     await publish(settings, database, *second, ASKED)
     assert (await rollback(settings, database, ASKED))["model_id"] == first[0]["_id"]
@@ -99,7 +101,8 @@ async def test_nothing_older_and_nothing_corrupt_is_put_into_service(
 ) -> None:
     with pytest.raises(InvalidInput, match="no model is in service"):
         await rollback(settings, database, ASKED)
-    first, second = model(1), model(2)
+    generation = await log_generation(settings)
+    first, second = model(1, generation), model(2, generation)
     await publish(settings, database, *first, ASKED)
     with pytest.raises(InvalidInput, match="no model was published before"):
         await rollback(settings, database, ASKED)
@@ -113,6 +116,23 @@ async def test_nothing_older_and_nothing_corrupt_is_put_into_service(
     assert pointer["model_id"] == second[0]["_id"]
     with pytest.raises(InvalidInput, match="no model begins with"):
         await one_model(database, "0000000000")
+
+
+async def test_a_model_of_another_log_is_neither_promoted_nor_compared_with(
+    settings: Settings, database: Database
+) -> None:
+    """The workers of this log refuse it."""
+    generation = await log_generation(settings)
+    foreign, own = model(1, "another"), model(2, generation)
+    await publish(settings, database, *foreign, ASKED)
+    assert await read_served(database, generation) is None
+    await publish(settings, database, *own, ASKED)
+    for again in (rollback(settings, database, ASKED), promote(settings, database, foreign[0]["_id"], ASKED)):
+        with pytest.raises(InvalidModel, match="was made from log another"):
+            await again
+    found = await read_served(database, generation)
+    assert found is not None
+    assert found.model.model_id == own[0]["_id"]
 
 
 _KILLED = """
