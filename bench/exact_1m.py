@@ -1,8 +1,8 @@
 """Exact top 20 of one user among 1,000,000 items at rank 50: ours beside a product and a partition in NumPy.
 
-``ratio`` is the plain way's median over ours, the median of five repeats. ``equal`` says whether every list
-has the ids and the rounded scores of a float64 product with a full sort. Published: Oryx 2 takes 28 ms for
-this size on 32 cores.
+``ratio`` is the plain way's median over ours, the median of five repeats. ``equal`` says whether each of ten
+lists has the ids and the rounded scores of a float64 product with a full sort. Published: Oryx 2 takes 28 ms
+for this size on 32 cores.
 """
 
 import argparse

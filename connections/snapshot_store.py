@@ -24,7 +24,7 @@ from pyarrow import fs
 
 from connections.whole_files import Replacing
 from schemas import snapshots
-from schemas.errors import InvalidSnapshot
+from schemas.errors import InvalidInput, InvalidSnapshot
 from schemas.snapshots import Manifest, PartHeader, is_replay
 
 _log = structlog.get_logger()
@@ -39,11 +39,19 @@ class SnapshotStore:
     Parameters
     ----------
     uri : ``file:///...`` or any other URI that ``pyarrow.fs.FileSystem.from_uri`` opens
+
+    Raises
+    ------
+    InvalidInput
+        There is no file system for such an address.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
-        self._files, self._root = fs.FileSystem.from_uri(self.uri)
+        try:
+            self._files, self._root = fs.FileSystem.from_uri(self.uri)
+        except (pa.ArrowException, ValueError, OSError, ImportError) as error:
+            raise InvalidInput(f"no file system for SEGUE_SNAPSHOT_URI={uri}: {error}") from error
 
     def write_part(self, header: PartHeader, rows: Iterable[tuple[str, bytes]]) -> bool:
         """Write one part; return False when the same part is there already.

@@ -35,11 +35,6 @@ def on_loopback(settings: Settings) -> bool:
     return master.startswith(("local", "spark://127.0.0.1:", "spark://localhost:"))
 
 
-def spark_log(settings: Settings) -> Path:
-    """Return where the virtual machine's own messages go."""
-    return settings.data_dir.resolve() / "logs" / "spark.log"
-
-
 @contextmanager
 def open_session(
     settings: Settings,

@@ -18,7 +18,7 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
-from connections.spark import machine_lives, open_session, spark_log
+from connections.spark import machine_lives, open_session
 from etl.pool import ClipFile, Outcome
 from etl.sound import Engine
 from etl.spark_step import extract_task
@@ -87,7 +87,7 @@ class _Cluster:
                 "etl",
                 {},
                 java=_JAVA,
-                log=spark_log(self._settings),
+                log=self._settings.spark_log,
             )
             self._context = self._session.enter_context(session).sparkContext
         return self._context
@@ -118,7 +118,7 @@ class _Cluster:
         except (PySparkException, Py4JError, OSError, EOFError) as error:
             happened = f"could not extract features: {_reason(error)}" if machine_lives() else "died"
             raise Unavailable(
-                f"Spark {happened}; what is loaded stays: run again, or see {spark_log(self._settings)}"
+                f"Spark {happened}; what is loaded stays: run again, or see {self._settings.spark_log}"
             ) from error
 
 

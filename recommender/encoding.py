@@ -6,7 +6,7 @@
                 newest event, newest evicted session: 8 bytes each, milliseconds since 1970
     sessions    32 bytes each: key, highest seq, bitmap, newest client time; the one used last at the end
     sources     4 bytes each: keys of the services that listens were imported from
-    artists     8 bytes each: hidden artists, ascending
+    artists     8 bytes each: hidden artists, in the order in which they were hidden
     genres      4 bytes each: keys of the genres chosen at the start, in the order chosen
     rows        16 bytes each: track id (7), source and flags (1), seconds since 1970 (4), counts (4);
                 in the order in which (track, source) first occurred

@@ -10,6 +10,10 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
+MAX_SEED = 2**63 - 1
+"""Greatest seed that Java's generators take."""
+
+
 class Settings(BaseSettings):
     """Configuration of every program, read from the environment (prefix ``SEGUE_``)."""
 
@@ -97,7 +101,10 @@ class Settings(BaseSettings):
         description="blocks of users and of tracks in ALS, so the cores that a fit uses; with more than two "
         "the last bits of a model depend on which of them is done first",
     )
-    seed: int = Field(20_260_501, description="seed of training and splits")
+    seed: int = Field(20_260_501, ge=0, le=MAX_SEED, description="seed of training and splits")
+    train_interval_s: Seconds = Field(
+        86_400.0, description="seconds after a training when any new event is reason enough for the next"
+    )
     models_kept: int = Field(5, ge=2, description="published models that are kept")
     train_min_users: int = Field(5, ge=2, description="users with interactions that a training needs")
     lists_for_everybody: bool = Field(
@@ -128,3 +135,8 @@ class Settings(BaseSettings):
     def snapshot_location(self) -> str:
         """URI of the snapshot storage in use."""
         return self.snapshot_uri or (self.data_dir.resolve() / "snapshots").as_uri()
+
+    @property
+    def spark_log(self) -> Path:
+        """Where messages of Spark and its virtual machine go."""
+        return self.data_dir.resolve() / "logs" / "spark.log"

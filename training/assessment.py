@@ -26,7 +26,7 @@ from training.inputs import (
     using_snapshot,
 )
 from training.learning import assess
-from training.report_page import Subject, render, write_page
+from training.report_page import Subject, check_writable, render, write_page
 from training.session import in_spark
 from training.tuned import NO_CHOICE, Choice, chosen_parameters
 
@@ -61,6 +61,8 @@ async def evaluate(
     ------
     InvalidSnapshot, InvalidModel, InvalidInput, Unavailable, LogMismatch
     """
+    if path is not None:
+        check_writable(path)
     generation = await log_generation(settings)
     store = SnapshotStore(settings.snapshot_location)
     async with (

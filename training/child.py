@@ -89,7 +89,11 @@ async def run_child(
             except TimeoutError:
                 pass
             if time.monotonic() >= ends_s:
-                raise LimitExceeded(f"the training was ended after {deadline_s:g} s", child.pid)
+                raise LimitExceeded(
+                    f"the work was ended after {deadline_s:g} s; SEGUE_TRAIN_DEADLINE_S allows more, or, for "
+                    "lists, SEGUE_LISTS_BUDGET_S",
+                    child.pid,
+                )
             held = resident_bytes(child.pid)
             if memory_bytes is not None and held > memory_bytes:
                 raise LimitExceeded(

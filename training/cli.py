@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from schemas.settings import Settings
+from schemas.settings import MAX_SEED, Settings
 from training.child import FAILED_EXIT, REFUSED_EXIT
 from training.child_command import begin_in_child, run_in_child
 from training.configuration import Split, TrainingConfig
@@ -50,10 +50,12 @@ def train(
     snapshot: Snapshot = NEWEST,
     as_json: Json = False,
     rank: Annotated[int | None, typer.Option(min=2, help="Factors.")] = None,
-    reg_param: Annotated[float | None, typer.Option(help="Regularisation, Spark's weighting.")] = None,
-    alpha: Annotated[float | None, typer.Option(help="Confidence is 1 + alpha * strength.")] = None,
+    reg_param: Annotated[
+        float | None, typer.Option(min=1e-6, help="Regularisation, Spark's weighting.")
+    ] = None,
+    alpha: Annotated[float | None, typer.Option(min=1e-6, help="Confidence is 1 + alpha * strength.")] = None,
     max_iter: Annotated[int | None, typer.Option(min=1, max=15, help="ALS iterations.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of fit and split.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of fit and split.")] = None,
     tune: Annotated[
         int | None, typer.Option(min=1, help="Search the parameters that are not given, by so many trials.")
     ] = None,
@@ -83,7 +85,8 @@ def train(
     asked = asked_by_command("train", because)
     asked = Asked(actor or asked.actor, asked.because)
     training = run_training(settings, snapshot, config, console, asked, choice)
-    result = finish(training, refused=REFUSED_EXIT, failed=FAILED_EXIT, to=console.file)
+    log = settings.spark_log
+    result = finish(training, refused=REFUSED_EXIT, failed=FAILED_EXIT, to=console.file, log=log)
     _show(result, as_json, console)
     if result["state"] != PUBLISHED:
         say(f"the model was refused: {result['reason']}", console.file)
@@ -110,7 +113,7 @@ def evaluate(
     config = TrainingConfig.from_settings(settings, split=split)
     choice = Choice(explicit_parameters(settings))
     work = run_evaluation(settings, snapshot, config, console, choice, report)
-    result = finish(work, failed=FAILED_EXIT, to=console.file)
+    result = finish(work, failed=FAILED_EXIT, to=console.file, log=settings.spark_log)
     if as_json:
         print(json.dumps(result), flush=True)
         return

@@ -35,7 +35,8 @@ def build(
     from training.list_blocks import DONE
     from training.lists import build_lists
 
-    result = finish(build_lists(settings, snapshot, console), failed=FAILED_EXIT, to=console.file)
+    work = build_lists(settings, snapshot, console)
+    result = finish(work, failed=FAILED_EXIT, to=console.file, log=settings.spark_log)
     if as_json:
         print(json.dumps(result), flush=True)
     else:

@@ -1,6 +1,7 @@
 """The page about one judgement: figures and tables of an evaluation, one HTML file that asks for nothing."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,6 +79,18 @@ def render(subject: Subject) -> str:
         exposure_figure=_exposure(subject.evaluation["exposure"]),
     )
     return page.translate(_CONTROLS) + "\n"
+
+
+def check_writable(path: Path) -> None:
+    """Raise ``InvalidInput`` now where ``write_page`` would after the work."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error}") from error
 
 
 def write_page(path: Path, page: str) -> None:

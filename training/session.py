@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 
 from connections.jars import checked_jars
 from connections.native_blas import native_blas
-from connections.spark import open_session, spark_log
+from connections.spark import open_session
 from schemas.errors import InvalidModel, InvalidSnapshot, SparkUnavailable
 from schemas.settings import Settings
 
@@ -116,11 +116,11 @@ async def in_spark(settings: Settings, doing: str, work: Callable[[SparkSession]
         if damaged is not None:
             raise InvalidSnapshot(damaged) from error
         kind = InvalidModel if is_of_the_data(error) else SparkUnavailable
-        raise kind(f"Spark could not {doing}: {first_line(error)}; see {spark_log(settings)}") from error
+        raise kind(f"Spark could not {doing}: {first_line(error)}; see {settings.spark_log}") from error
     except (Py4JError, ConnectionError) as error:
-        raise SparkUnavailable(f"Spark's virtual machine died; see {spark_log(settings)}") from error
+        raise SparkUnavailable(f"Spark's virtual machine died; see {settings.spark_log}") from error
     except (OSError, MemoryError) as error:
-        raise SparkUnavailable(f"Spark could not {doing}: {error}; see {spark_log(settings)}") from error
+        raise SparkUnavailable(f"Spark could not {doing}: {error}; see {settings.spark_log}") from error
 
 
 def damaged_part(error: Exception) -> str | None:

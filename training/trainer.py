@@ -38,12 +38,12 @@ class Trainer:
 
     Parameters
     ----------
-    interval_s : seconds after which any new event is reason enough; None: growth alone decides
+    interval_s : seconds after which any new event is reason enough; None: as the settings say
     """
 
     def __init__(self, settings: Settings, interval_s: float | None = None) -> None:
         self._settings = settings
-        self._interval_s = interval_s
+        self._interval_s = settings.train_interval_s if interval_s is None else interval_s
         self._announced = asyncio.Event()
         self._failures = 0
         self._measured: str | None = None  # snapshot whose drift is known

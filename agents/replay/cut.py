@@ -37,6 +37,8 @@ def parse_until(text: str, now_ms: int) -> int:
     if when.tzinfo is None:
         raise InvalidInput(f"--until {text} has no zone: write {text}Z for UTC, or {text}+02:00")
     until_ms = round(when.timestamp() * 1000)
+    if until_ms < 0:
+        raise InvalidInput(f"--until {text} lies before 1970: there was no log then")
     if until_ms > now_ms:
         raise InvalidInput(f"--until {text} lies in the future: leave it out to fold everything there is")
     return until_ms
@@ -82,7 +84,7 @@ def read_offsets(path: Path, generation: str) -> Cut:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(found, dict):
         raise InvalidInput(f"{path} holds no JSON object {{partition: offset}}")
@@ -105,8 +107,11 @@ def _pairs(path: Path, found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _number(path: Path, what: str, given: object) -> int:
-    if isinstance(given, int | str) and not isinstance(given, bool) and str(given).isdecimal():
-        return int(given)
+    if isinstance(given, int | str) and not isinstance(given, bool) and str(given)[:20].isdecimal():
+        try:
+            return int(given)
+        except ValueError:
+            pass
     raise InvalidInput(f"{path}: {given!r} is no {what}")
 
 

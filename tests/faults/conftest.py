@@ -12,9 +12,11 @@ _LEDGER = pytest.StashKey[Ledger]()
 
 
 @pytest.fixture
-def ledger(request: pytest.FixtureRequest) -> Ledger:
-    """Return what counts the rounds of this run; in the long form also those of the runs before it."""
-    return request.config.stash.setdefault(_LEDGER, Ledger(FILE if LONG else None))
+def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    """Yield what counts the rounds of this run; in the long form also those of the runs before it."""
+    one = request.config.stash.setdefault(_LEDGER, Ledger(FILE if LONG else None))
+    yield one
+    one.close()
 
 
 @pytest.fixture(params=range(ROUNDS))

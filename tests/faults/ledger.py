@@ -61,17 +61,26 @@ class Ledger:
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
+        self._begun: list[tuple[str, int]] = []
         self.rounds: list[dict[str, Any]] = []
         if file is not None and file.exists():
             self.rounds = [json.loads(line) for line in file.read_text().splitlines()]
 
     def next_seed(self, row: str) -> int:
         """Return a seed that no earlier round of this row had."""
-        return FIRST_SEED + sum(one["row"] == row for one in self.rounds)
+        seed = FIRST_SEED + sum(one["row"] == row for one in self.rounds)
+        self._begun.append((row, seed))
+        return seed
+
+    def close(self) -> None:
+        """Keep the rounds that were begun and not noted as such: a failure is counted too."""
+        for row, seed in list(self._begun):
+            self.note(Tally(row, "did not end", seed, notes={"failed": True}))
 
     def note(self, tally: Tally) -> None:
         """Print a round and keep it, whatever it counted."""
         print(tally)
+        self._begun = [begun for begun in self._begun if begun != (tally.row, tally.seed)]
         one = asdict(tally)
         self.rounds.append(one)
         if self._file is not None:
@@ -89,7 +98,8 @@ class Ledger:
         ]
         for row in sorted({one["row"] for one in self.rounds}, key=_place):
             some = [one for one in self.rounds if one["row"] == row]
-            lines.append(_line(row, some, some[-1]["what"]))
+            failed = sum("failed" in one["notes"] for one in some)
+            lines.append(_line(row, some, some[-1]["what"] + (f" ({failed} did not end)" if failed else "")))
         lines.append(_line("all", self.rounds, ""))
         return lines
 

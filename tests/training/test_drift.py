@@ -71,6 +71,7 @@ def test_nobody_is_no_drift() -> None:
 async def test_the_trainer_trains_when_a_third_of_the_sample_has_moved_and_measures_once(
     settings: Settings,
 ) -> None:
+    settings = settings.model_copy(update={"train_interval_s": 1e12})  # age is no reason
     generation = await ensure_topics(settings)
     arrays = canonical_arrays(IDS, model().factor_rows, np.ones(TRACKS, bool), np.ones(TRACKS))
     parameters = {"rank": STYLES, "reg_param": 0.1, "alpha": 1.0, "max_iter": 3}

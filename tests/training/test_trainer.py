@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -17,13 +18,15 @@ from connections.documents import open_documents
 from connections.log_topics import ensure_topics
 from connections.log_writer import LogWriter
 from connections.model_store import load_model, served
+from recommender.encoding import EMPTY
+from recommender.history import apply
 from schemas import recommendations
 from schemas.settings import Settings
 from schemas.snapshots import Manifest
 from schemas.topics import SNAPSHOTS
 from tests.programs import QUICK_JAVA
 from tests.training.conftest import WriteSnapshot
-from tests.training.listeners import tasteful
+from tests.training.listeners import play, tasteful, user
 from training.child import FAILED_EXIT, REFUSED_EXIT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,6 +164,35 @@ async def test_a_refused_training_says_why_and_exits_with_1(
         job = await database["jobs"].find_one({})
         assert job is not None
         assert (job["kind"], job["state"]) == ("training", "refused")
+
+
+@pytest.mark.slow
+async def test_what_cannot_be_trained_on_leaves_the_served_model_where_it_is(
+    settings: Settings, write_snapshot: WriteSnapshot
+) -> None:
+    """F22 in service: a damaged part, and a snapshot in which everybody only skips."""
+    generation = await ensure_topics(settings)
+    write_snapshot(settings, generation, tasteful())
+    code, _, errors = await training_command(settings, "train")
+    assert code == 0, errors
+    async with open_documents(settings) as database:
+        good = await served(database)
+        assert good is not None
+        write_snapshot(settings, generation, tasteful(41), "s-0002")
+        for part in settings.data_dir.rglob("s-0002/part-*.parquet"):
+            part.write_bytes(part.read_bytes()[:-30])
+        skipped = {user(number): apply(EMPTY, play(1, 1_700_000_000_000, heard=0.1)) for number in range(30)}
+        write_snapshot(settings, generation, skipped, "s-0003")
+        for snapshot_id, why in (
+            ("s-0002", r"segue: .*part-\d\d\.parquet: .*"),
+            ("s-0003", r"segue: 0 users with 0 tracks are too few to learn from; .* are needed"),
+        ):
+            code, out, errors = await training_command(settings, "train", "--snapshot", snapshot_id)
+            assert (code, out) == (1, "")
+            assert "Traceback" not in errors
+            assert re.fullmatch(why, errors.splitlines()[-1]), errors
+            assert await served(database) == good
+        assert (await load_model(database, good["model_id"])).rank == 8
 
 
 @pytest.mark.parametrize(("snapshot", "code"), [("newest", REFUSED_EXIT), ("missing", FAILED_EXIT)])
