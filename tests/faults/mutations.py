@@ -53,6 +53,9 @@ F21 = "tests/faults/test_models.py"
 F25 = _LOG + "made_anew_is_never_taken_for_the_old_one"
 F25_COUNT = _LOG + "with_more_partitions_is_refused"
 DELIVERY = "tests/agents/test_partitions.py"
+ARCHIVE_KILL = (
+    "tests/agents/test_archive.py::test_a_mongod_that_is_killed_amid_writing_has_what_it_acknowledged"
+)
 _KILLED = "tests/faults/test_training_killed.py::test_f"
 F10 = _KILLED + "10_a_training_killed_at_any_stage_leaves_a_complete_model_in_service"
 F22 = "tests/training/test_hostile_snapshots.py"
@@ -84,6 +87,14 @@ MUTATIONS = (
             HOLES_STAY,
         ),
         (ACK,),
+    ),
+    Mutation(
+        "MongoDB need not have it on its disk",
+        (
+            Edit("connections/documents.py", 'w="majority",', "w=1,"),
+            Edit("connections/documents.py", 'WriteConcern("majority")', "WriteConcern(1)"),
+        ),
+        (ARCHIVE_KILL,),
     ),
     Mutation(
         "the position is not checked",
