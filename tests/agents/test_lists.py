@@ -37,6 +37,8 @@ async def worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
             one.start()
             await one.until_alive()
             await settled(one.settings, [one.port], worked_off)  # the model is active
+            while (await one.metrics())["segue_models_alive"] < 1:  # and held
+                await asyncio.sleep(0.05)
             yield one
         await database.client.drop_database(settings.mongodb_database)
 
