@@ -115,7 +115,8 @@ class _Cluster:
     def _outcomes_of(self, ended: "Future[list[Outcome]]") -> list[Outcome]:
         try:
             return ended.result()
-        except (PySparkException, Py4JError, OSError, EOFError) as error:
+        # UnboundLocalError: pyspark's `_load_from_socket` where the machine died just before it connected
+        except (PySparkException, Py4JError, OSError, EOFError, UnboundLocalError) as error:
             happened = f"could not extract features: {_reason(error)}" if machine_lives() else "died"
             raise Unavailable(
                 f"Spark {happened}; what is loaded stays: run again, or see {self._settings.spark_log}"
