@@ -27,7 +27,7 @@ def create_faust_app(settings: Settings, group: str) -> ChunkApp:
         consumer_max_fetch_size=1_048_576,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 5,
-        broker_request_timeout=max(20.0, settings.session_timeout_s + 5.0),
+        broker_request_timeout=rebalance_timeout_s(settings),
         broker_rebalance_timeout=rebalance_timeout_s(settings),
         broker_commit_interval=1.0,
         stream_buffer_maxsize=16,
@@ -41,5 +41,5 @@ def create_faust_app(settings: Settings, group: str) -> ChunkApp:
 
 
 def rebalance_timeout_s(settings: Settings) -> float:
-    """Return how long a rebalance waits for a member, in seconds."""
+    """Return how long a rebalance waits for a member, and so a request for its answer, in seconds."""
     return max(20.0, settings.session_timeout_s + 5.0)

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from agents.audit import held_states
+from agents.faust_app import GROUP
 from bench._listener import Listener
-from bench._played_log import play, user
+from bench._played_log import commit_start, play, user, write_start
 from connections.documents import open_documents
 from connections.event_log import LogReader
+from connections.log_topics import ensure_topics
 from connections.log_writer import LogWriter
 from connections.model_store import next_seq, save_model
 from recommender.model import canonical_arrays, model_digest
@@ -120,8 +122,16 @@ class Load:
         return events.encode(play(self._draw.randint(1, self._tracks), "live", self._seqs[who], now_ms))
 
 
-async def catalogue_and_model(settings: Settings, tracks: int, generation: str) -> str:
-    """Write a catalogue and a drawn model of all its tracks; return the model's id."""
+async def begin(settings: Settings, tracks: int, users: int) -> tuple[Load, dict[int, PartitionState]]:
+    """Make a log, a catalogue, a model and users who have played; return a load of them, and their states."""
+    generation = await ensure_topics(settings)
+    model_id = await _catalogue_and_model(settings, tracks, generation)
+    states, ends = await write_start(settings, users, tracks=tracks, model_id=model_id)
+    await commit_start(settings, GROUP, ends)
+    return Load(users, tracks), states
+
+
+async def _catalogue_and_model(settings: Settings, tracks: int, generation: str) -> str:
     random_ = np.random.default_rng(4)
     rows = random_.normal(scale=64**-0.5, size=(tracks, 64)).astype(np.float32)
     ids = np.arange(1, tracks + 1)

@@ -14,12 +14,9 @@ import time
 from importlib.metadata import version
 from typing import Any
 
-from agents.faust_app import GROUP
 from bench._listener import Listener
-from bench._live_load import Load, catalogue_and_model, equals_fold, running_worker, until_answered
-from bench._played_log import commit_start, write_start
+from bench._live_load import begin, equals_fold, running_worker, until_answered
 from bench._world import own_world
-from connections.log_topics import ensure_topics
 from connections.log_writer import LogWriter
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS
@@ -43,11 +40,8 @@ def run(arguments: list[str]) -> dict[str, Any]:
 
 
 async def _measured(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
-    generation = await ensure_topics(settings)
-    model_id = await catalogue_and_model(settings, options.tracks, generation)
-    states, ends = await write_start(settings, options.users, tracks=options.tracks, model_id=model_id)
-    await commit_start(settings, GROUP, ends)
-    load, log = Load(options.users, options.tracks), settings.data_dir / "worker.log"
+    load, states = await begin(settings, options.tracks, options.users)
+    log = settings.data_dir / "worker.log"
     rates: dict[bool, list[int]] = {False: [], True: []}
     async with running_worker(settings) as worker, LogWriter(settings, timeout_s=60.0) as writer:
         async with Listener(settings, loaded=True) as heard:

@@ -41,10 +41,10 @@ from training.list_blocks import (
     offsets,
     table_of,
 )
-from training.progress import Progress, close_jobs
+from training.progress import LISTS, Progress, close_jobs
 from training.session import in_spark
 
-LEASE, KIND = "lists", "lists"
+LEASE = "lists"
 _LOOK_S = 1.0
 _BLOCKS = 4  # of Spark's shuffles: what is shuffled here is a list of numbers
 _REASONS = {
@@ -87,7 +87,7 @@ async def build_lists(settings: Settings, snapshot_id: str | None, console: Cons
         model = await load_model(database, pointer["model_id"], generation=generation)
         catalogue, charts = await _shelves(database)
         store = SnapshotStore(settings.snapshot_location)
-        await close_jobs(database, {"kind": KIND}, "its process ended before it could say why")
+        await close_jobs(database, {"kind": LISTS}, "its process ended before it could say why")
         wanted = snapshot_id or await _begun_or_newest(database, store, pointer, generation)
         async with using_snapshot(database, store, generation, wanted) as manifest:
             blocks = blocks_of(store, manifest)
@@ -201,7 +201,7 @@ async def _go_through(database: Database, work: Work, pending: Sequence[Block], 
     """
     build = work.build
     progress = Progress(
-        database, f"lists-{build['_id'][:16]}-{build['seq']}", build["blocks"], console, kind=KIND
+        database, f"lists-{build['_id'][:16]}-{build['seq']}", build["blocks"], console, kind=LISTS
     )
     making = asyncio.create_task(_made(work, pending))
     try:

@@ -9,7 +9,7 @@ from connections.documents import Database
 from connections.list_store import lists_due
 from schemas.settings import Settings
 from training.child import LISTS_GRACE_S, LimitExceeded, memory_limit_bytes, run_child
-from training.progress import note_ended
+from training.progress import LISTS, note_ended
 
 _log = structlog.get_logger()
 _AFTER_FAILURE_S = (15.0, 600.0)
@@ -50,7 +50,7 @@ class ListsBeside:
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
         if self._pid:
-            await note_ended(self._settings, self._pid, _MADE_WAY, "lists")
+            await note_ended(self._settings, self._pid, _MADE_WAY, LISTS)
 
     def _started(self, pid: int) -> None:
         self._pid = pid

@@ -166,11 +166,9 @@ def _left_out(rule: str) -> PreparedUser:
 def last_seen_s(rows: Interactions, track_ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the latest time of each track over its sources: int64 [tracks], 0 where none is known."""
     latest = np.zeros(len(track_ids), np.int64)
-    ids = rows["track_id"].astype(np.int64)
     if len(track_ids) == 0:
         return latest
-    at = np.minimum(np.searchsorted(track_ids, ids), len(track_ids) - 1)
-    known = track_ids[at] == ids
+    at, known = _places(rows, track_ids)
     np.maximum.at(latest, at[known], rows["last_s"][known].astype(np.int64))
     return latest
 
@@ -187,11 +185,16 @@ def first_seen_s(
         return last_s
     flags = np.unpackbits(rows["flags"][:, None], axis=1).sum(axis=1)
     told = rows["listens"].astype(np.int64) + rows["skips"] + rows["imported"] + flags
-    at = np.searchsorted(track_ids, rows["track_id"].astype(np.int64))
-    at = np.minimum(at, len(track_ids) - 1)
-    known = track_ids[at] == rows["track_id"]
+    at, known = _places(rows, track_ids)
     events = np.bincount(at[known], weights=told[known], minlength=len(track_ids))
     return np.where(events == 1, last_s, 0)
+
+
+def _places(rows: Interactions, track_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return where each row's track stands among ascending ids (one at least), and whether it does."""
+    ids = rows["track_id"].astype(np.int64)
+    at = np.minimum(np.searchsorted(track_ids, ids), len(track_ids) - 1)
+    return at, track_ids[at] == ids
 
 
 def _surely_new(

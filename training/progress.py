@@ -13,7 +13,8 @@ from schemas.errors import DocumentsUnavailable
 from schemas.settings import Settings
 from training.estimate import Estimate
 
-KIND = "training"
+KIND, LISTS = "training", "lists"
+"""Kinds of jobs."""
 _SAID_S = 5.0
 
 

@@ -64,9 +64,9 @@ async def promote(
         It is missing, refused, corrupt or of another log, whose workers would refuse it.
     """
     document = await model_document(database, model_id) or {"_id": model_id}
-    await load_model(database, model_id, generation=await log_generation(settings))
+    generation = await log_generation(settings)
     seq = await next_seq(database)
-    return await _point_to(settings, database, document, seq, (kind, asked.because), asked)
+    return await _point_to(settings, database, document, seq, (kind, asked.because), asked, generation)
 
 
 async def rollback(settings: Settings, database: Database, asked: Asked) -> Pointer:
@@ -115,13 +115,14 @@ async def _point_to(
     seq: int,
     verdict: tuple[str, str],
     asked: Asked,
+    generation: str | None = None,
 ) -> Pointer:
-    """Check every byte of a model, then move the pointer to it and activate it.
+    """Check every byte of a model, and its log if that is given, then point to it and activate it.
 
     A model may lie there damaged; and a process that lost its lease may have had its chunks removed.
     """
     model_id = str(document["_id"])
-    await load_model(database, model_id)
+    await load_model(database, model_id, generation=generation)
     before = await served(database)
     decided = decision(
         f"served:{seq}", *verdict, asked, document, before=before["model_id"] if before else None, seq=seq

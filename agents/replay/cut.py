@@ -107,11 +107,11 @@ def _pairs(path: Path, found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _number(path: Path, what: str, given: object) -> int:
-    if isinstance(given, int | str) and not isinstance(given, bool) and str(given)[:20].isdecimal():
-        try:
+    try:
+        if isinstance(given, int | str) and not isinstance(given, bool) and str(given).isdecimal():
             return int(given)
-        except ValueError:
-            pass
+    except ValueError:
+        pass  # thousands of digits
     raise InvalidInput(f"{path}: {given!r} is no {what}")
 
 

@@ -80,6 +80,13 @@ async def generation(settings: Settings, database: Database) -> str:
     return found
 
 
+@pytest.fixture
+def found_by_children(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let children of this process find the world of the test."""
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+
+
 def many(count: int) -> Histories:
     """Return histories of so many users; among them one that knows no track of the model."""
     some = list(tasteful(30).values())
@@ -259,10 +266,8 @@ async def test_the_trainer_has_them_made_beside_its_waiting_unless_told_not_to(
     database: Database,
     generation: str,
     write_snapshot: WriteSnapshot,
-    monkeypatch: pytest.MonkeyPatch,
+    found_by_children: None,
 ) -> None:
-    for name, value in environment(settings).items():
-        monkeypatch.setenv(name, value)
     write_snapshot(settings, generation, many(30))
     off = ListsBeside(settings.model_copy(update={"lists_for_everybody": False}))
     await off.begin(database)
@@ -284,10 +289,8 @@ async def test_a_run_that_makes_way_says_so_in_its_job(
     database: Database,
     generation: str,
     write_snapshot: WriteSnapshot,
-    monkeypatch: pytest.MonkeyPatch,
+    found_by_children: None,
 ) -> None:
-    for name, value in environment(settings).items():
-        monkeypatch.setenv(name, value)
     write_snapshot(settings, generation, many(3_000))
     beside, jobs = ListsBeside(settings), database["jobs"]
     await beside.begin(database)
